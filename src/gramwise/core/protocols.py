@@ -1,0 +1,150 @@
+"""The contracts. Each is one or two methods, written for the person who implements it.
+
+`gramwise.testing` holds a conformance check for each (``check_meter``, ``check_policy`` ...): run it on yours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from .decision import Decision, Outcome, Request, Snapshot, Verdict
+from .quantity import Boundary, Method
+from .series import Series
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Chooses among candidate plans.
+
+    ``decide`` is a pure function of its arguments: no I/O, no clock, no randomness but ``request.draw`` and no order
+    but ``request.seq``. It may memoise what depends on the upper block of the snapshot only; it must give the answer
+    that it would give without the memo. It returns a decision without a plan when every candidate is rejected.
+    """
+
+    name: str
+
+    def decide(self, request: Request, snapshot: Snapshot) -> Decision:
+        """Choose a row of ``snapshot.plans``, or none."""
+        ...
+
+    def verdicts(self, request: Request, snapshot: Snapshot) -> Sequence[Verdict]:
+        """Why: one verdict for every candidate of the request's model. Called lazily; may be slow."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a meter shows at one moment.
+
+    Attributes:
+        at_s: Unix seconds.
+        joules: by root domain, monotonic since the meter was opened (wrap-around already undone). Domains that are
+            parts of another domain are left out, so the values may be summed.
+    """
+
+    at_s: float
+    joules: Mapping[str, float]
+
+    @property
+    def total_j(self) -> float:
+        """Sum over the root domains."""
+        return sum(self.joules.values())
+
+
+@runtime_checkable
+class Meter(Protocol):
+    """Reads joules.
+
+    Opening one (calling the class) raises `MeterAbsent` or `MeterDenied` with the exact fix; once open, ``read`` is
+    monotonic, unwrapped and lists root domains only.
+    """
+
+    name: str
+    method: Method
+    boundary: Boundary
+
+    def read(self) -> Reading:
+        """Joules since the meter was opened."""
+        ...
+
+
+class IntensitySource(Protocol):
+    """How dirty the electricity of a zone was."""
+
+    def history(self, zone: str, start_s: float, end_s: float) -> Series:
+        """Intensity of ``zone`` over ``[start_s, end_s)`` in g/kWh.
+
+        Raises:
+            DataError: unknown zone, gap, or a foreign reply that makes no sense.
+            SourceUnavailable: cannot be reached.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What a node says about one run: outputs, when it ran (Unix seconds) and its thread CPU seconds."""
+
+    outputs: Mapping[str, npt.NDArray[np.generic]]
+    start_s: float
+    end_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeUsage:
+    """CPU seconds of one node since it started, each from its own clock.
+
+    Attributes:
+        attributed_s: thread CPU inside inference, summed over requests.
+        overhead_s: thread CPU of the node's own work around them, by its own clocks, never as the remainder.
+        metered_s: the process or cgroup counter, which knows nothing of the other two; None when the node is gone and
+            no counter outlives it.
+    """
+
+    attributed_s: float
+    overhead_s: float
+    metered_s: float | None
+
+
+class Executor(Protocol):
+    """Makes a plan happen on real (or simulated) nodes."""
+
+    def alive(self) -> Mapping[str, bool]:
+        """Which nodes can still take work."""
+        ...
+
+    async def run(self, node: str, variant: str, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Ran:
+        """Run one request.
+
+        Raises:
+            NodeLost: the node died under it; nothing was answered.
+            Rejected: the node refused it.
+        """
+        ...
+
+    async def usage(self, node: str) -> NodeUsage:
+        """CPU seconds so far."""
+        ...
+
+    async def close(self) -> None:
+        """Stop every node and give back what was taken (cgroups, shared memory)."""
+        ...
+
+
+__all__ = [
+    "Executor",
+    "IntensitySource",
+    "Meter",
+    "NodeUsage",
+    "Outcome",
+    "Policy",
+    "Ran",
+    "Reading",
+]
