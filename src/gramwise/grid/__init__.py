@@ -1,0 +1,3 @@
+"""How dirty the electricity is, where and when."""
+
+from __future__ import annotations
