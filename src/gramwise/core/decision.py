@@ -208,11 +208,11 @@ class Verdict(NamedTuple):
     chosen: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Decision:
+class Decision(NamedTuple):
     """The chosen row of the snapshot's plan table, or -1, and on demand why.
 
-    Only four references are stored; plan and verdicts are worked out from the snapshot when somebody asks.
+    Only four references are stored; plan and verdicts are worked out from the snapshot when asked for. A named tuple
+    because it is made for every request: a frozen dataclass of four fields takes three times as long.
     """
 
     request: Request
@@ -282,7 +282,7 @@ class Outcome:
         cpu_s: thread CPU seconds of the inference on its node.
         cost: actual latency (arrival to answer), marginal energy and carbon.
         method: how the energy is known.
-        decision_s: seconds that the decision took, snapshot included.
+        decision_s: seconds that deciding took, the building of the snapshot not included.
     """
 
     request: str
@@ -305,9 +305,9 @@ class Outcome:
 
 
 def columns(values: Sequence[float]) -> Floats:
-    """A read-only float column for a `Snapshot` or `PlanTable`."""
+    """A read-only float column for a `Snapshot` or `PlanTable`; a copy, so the caller's array stays as it was."""
     import numpy as np
 
-    column = np.asarray(values, dtype=np.float64)
+    column = np.array(values, dtype=np.float64)
     column.setflags(write=False)
     return column

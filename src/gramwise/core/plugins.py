@@ -36,7 +36,7 @@ def create(kind: str, name: str, *args: Any, **kwargs: Any) -> Any:
 
 def names(kind: str) -> list[str]:
     """Every name of ``kind``, built in and registered, sorted. A class with ``MODES`` contributes one per mode."""
-    home = importlib.import_module(HOMES[kind])
+    home = importlib.import_module(_home(kind))
     found = [entry.name for entry in entry_points(group=f"gramwise.{kind}")]
     for module in pkgutil.iter_modules(home.__path__):
         plugin = getattr(importlib.import_module(f"{HOMES[kind]}.{module.name}"), "PLUGIN", None)
@@ -46,18 +46,25 @@ def names(kind: str) -> list[str]:
     return sorted(found)
 
 
-def _find(kind: str, name: str) -> tuple[Any, str]:
+def _home(kind: str) -> str:
     if kind not in HOMES:
         raise ConfigError(f"there is no kind of plug-in called {kind!r}.", fix=did_you_mean(kind, HOMES))
+    return HOMES[kind]
+
+
+def _find(kind: str, name: str) -> tuple[Any, str]:
+    home = _home(kind)
     for entry in entry_points(group=f"gramwise.{kind}"):
         if entry.name == name:
             return entry.load(), ""
     parts = name.split("-")
     for cut in range(len(parts), 0, -1):
-        module = f"{HOMES[kind]}.{'_'.join(parts[:cut])}"
+        module = f"{home}.{'_'.join(parts[:cut])}"
         mode = "-".join(parts[cut:])
         if all(part.isidentifier() for part in parts[:cut]) and find_spec(module) is not None:
-            plugin = importlib.import_module(module).PLUGIN
+            plugin = getattr(importlib.import_module(module), "PLUGIN", None)
+            if plugin is None:
+                continue
             if mode in getattr(plugin, "MODES", ()) or (not mode and not getattr(plugin, "MODES", ())):
                 return plugin, mode
     raise ConfigError(f"there is no {kind} called {name!r}.", fix=did_you_mean(name, names(kind), limit=20))

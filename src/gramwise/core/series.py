@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,9 +36,9 @@ class Series:
     def __post_init__(self) -> None:
         if not self.times_s or len(self.times_s) != len(self.values):
             raise ValueError("a series needs as many values as times, at least one")
-        if any(b <= a for a, b in zip(self.times_s, self.times_s[1:], strict=False)):
+        if not all(a < b for a, b in zip(self.times_s, self.times_s[1:], strict=False)):
             raise ValueError("times of a series increase strictly")
-        if self.end_s <= self.times_s[-1]:
+        if not self.times_s[-1] < self.end_s:  # a time that is not a number fails here too
             raise ValueError("a series ends after its last step begins")
         if not self.source.strip():
             raise ValueError("a series without a source is not a series")
@@ -100,5 +101,6 @@ def percentile(values: Sequence[float], frac: float) -> float | None:
     if not values:
         return None
     ordered = sorted(values)
-    rank = max(1, -(-len(ordered) * frac // 1))
-    return ordered[min(len(ordered), int(rank)) - 1]
+    # 100 x 0.07 is a little above 7 in binary: a product that is whole but for rounding is whole.
+    rank = max(1, math.ceil(len(ordered) * frac - 1e-9))
+    return ordered[min(len(ordered), rank) - 1]
