@@ -1,0 +1,1 @@
+"""Deciding ahead: bounds now; programs, search and words later."""
