@@ -1,0 +1,5 @@
+"""``python -m gramwise``."""
+
+from gramwise.cli import main
+
+main()

@@ -1,0 +1,296 @@
+"""The command line: verbs, library calls, tables. No logic; exit codes live here and nowhere else.
+
+0 done, 1 our fault, 2 input, 3 data, 4 infeasible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Optional, TypeVar
+
+import typer
+from rich.console import Console
+
+from gramwise.core.errors import (
+    ConfigError,
+    DataError,
+    ExecutionError,
+    GramwiseError,
+    Infeasible,
+    MeterError,
+    ModelError,
+    SourceUnavailable,
+)
+
+EXIT_OURS, EXIT_INPUT, EXIT_DATA, EXIT_INFEASIBLE = 1, 2, 3, 4
+
+_EXITS: tuple[tuple[type[GramwiseError], int], ...] = (
+    (ConfigError, EXIT_INPUT),
+    (ModelError, EXIT_INPUT),
+    (Infeasible, EXIT_INFEASIBLE),
+    (DataError, EXIT_DATA),
+    (SourceUnavailable, EXIT_DATA),
+    (MeterError, EXIT_DATA),
+    (ExecutionError, EXIT_OURS),
+)
+
+app = typer.Typer(
+    name="gramwise",
+    help="Serve deep-learning models over unlike machines with the fewest grams of CO2e, and account for every gram.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON document on standard output and nothing else there.")
+]
+Scenario = Annotated[Path, typer.Argument(help="Scenario file (TOML).", show_default=False)]
+T = TypeVar("T")
+
+
+def main() -> None:
+    """Entry point: every fault becomes one sentence on standard error and an exit code."""
+    # Whoever stops us from outside gets the same orderly end as Ctrl-C: no node and no control group stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(
+            code if isinstance(code, int) else 0
+        )  # typer returns the code of an Exit, it does not raise it
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted; what was measured before is kept in the run directory")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except GramwiseError as fault:
+        _complain(str(fault))
+        sys.exit(next((code for kind, code in _EXITS if isinstance(fault, kind)), EXIT_OURS))
+    except Exception as fault:
+        show = getattr(fault, "format_message", None)  # a usage error of the command line itself
+        if show is None:
+            raise
+        _complain(f"{show()} Try 'gramwise --help'.")
+        sys.exit(EXIT_INPUT)
+
+
+def _complain(sentence: str) -> None:
+    Console(stderr=True).print(f"gramwise: {sentence}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def _console() -> Console:
+    return Console()
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, float], None]]:
+    """A bar on standard error for what takes longer than a second; silent when nobody watches."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<36}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda text, done: bar.update(task, description=text, completed=done)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"gramwise {installed('gramwise')}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help(), err=True)
+        raise typer.Exit(EXIT_INPUT)
+
+
+@app.command()
+def bench(
+    scenario: Scenario,
+    policy: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads it at run time
+        typer.Option("--policy", help="Only this policy; give it several times for several."),
+    ] = None,
+    requests: Annotated[Optional[int], typer.Option(help="Requests a repeat.")] = None,  # noqa: UP045
+    repeats: Annotated[Optional[int], typer.Option(help="Repeats of the stream.")] = None,  # noqa: UP045
+    out: Annotated[Path, typer.Option(help="Where the run directory is made.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Let every policy serve the same stream, and say how many grams each spent and how far from the limit it is."""
+    from gramwise.report.html import write_html
+    from gramwise.report.load import load_run
+    from gramwise.report.table import bench_table
+    from gramwise.runtime.assembly import read_scenario
+    from gramwise.runtime.bench import bench as run_bench
+
+    overrides = {"bench.policies": policy or None, "workload.requests": requests, "workload.repeats": repeats}
+    given = {key: value for key, value in overrides.items() if value is not None}
+    read = read_scenario(scenario, given)
+    with _progress(as_json) as progress:
+        summary = asyncio.run(
+            run_bench(read, out=out, command=" ".join(["gramwise", *sys.argv[1:]]), progress=progress)
+        )
+    run = load_run(summary["run_dir"])
+    page = write_html(run, Path(summary["run_dir"]) / "report.html")
+    if as_json:
+        _print_json(summary)
+        return
+    if run.summary is not None:
+        bench_table(run.summary, _console())
+    typer.echo(f"\nRun directory: {summary['run_dir']}\nPage:          {page}")
+
+
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(help="Run directory.", show_default=False)],
+    request: Annotated[str, typer.Argument(help="Request id, as in outcomes.csv.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Why a request went where it went: every candidate, what rejected it or how it scored."""
+    from gramwise.runtime.explain import explain as look_up
+    from gramwise.show import explanation
+
+    document = look_up(run, request)
+    if as_json:
+        _print_json(document)
+        return
+    for part in explanation(document):
+        _console().print(part, highlight=False)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Show a run again, write its page, or set several runs side by side."""
+    from gramwise.report.compare import compare
+    from gramwise.report.html import write_html
+    from gramwise.report.load import load_run
+    from gramwise.report.table import bench_table
+
+    loaded = [load_run(path) for path in runs]
+    if len(loaded) == 1:
+        page = write_html(loaded[0], runs[0] / "report.html")
+        if as_json:
+            _print_json(compare(loaded).document)
+            return
+        if loaded[0].summary is not None:
+            bench_table(loaded[0].summary, _console(), finished=loaded[0].finished)
+        typer.echo(f"\nPage: {page}")
+        return
+    comparison = compare(loaded)
+    if as_json:
+        _print_json(comparison.document)
+    else:
+        _console().print(comparison)
+
+
+@app.command()
+def inspect(
+    model: Annotated[str, typer.Argument(help="ONNX file, package:NAME or zoo:NAME.", show_default=False)],
+    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 1,
+    dim: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--dim", help="Size of a free dimension, NAME=SIZE."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Layers of a network, its FLOP and bytes, and where it may be cut."""
+    from gramwise.graph.inspect import inspect_model
+    from gramwise.runtime.models import resolve
+    from gramwise.show import inspection
+
+    path = resolve(model, Path(), source="gramwise inspect", key="MODEL")
+    document = inspect_model(path, batch=batch, dims=dict(_dimension(text) for text in dim or ()))
+    if as_json:
+        _print_json(document)
+        return
+    for part in inspection(document):
+        _console().print(part, highlight=False)
+
+
+def _dimension(text: str) -> tuple[str, int]:
+    name, _, size = text.partition("=")
+    if not name or not size.isdigit() or int(size) < 1:
+        raise ConfigError(
+            f"--dim takes NAME=SIZE, not {text!r}.", fix="Write for instance --dim sequence=128."
+        )
+    return name, int(size)
+
+
+@app.command()
+def doctor(
+    require_measured: Annotated[
+        bool, typer.Option("--require-measured", help="Exit with 3 when no energy is measured here.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Every source of energy figures that was looked for, what is missing, why, and the command that repairs it."""
+    from gramwise.power.doctor import examine
+    from gramwise.runtime.caps import examine as examine_caps
+    from gramwise.show import diagnosis
+
+    found = examine()
+    document = {**found.to_document(), "caps": examine_caps()}
+    if as_json:
+        _print_json(document)
+    else:
+        for part in diagnosis(document):
+            _console().print(part, highlight=False)
+    if require_measured and not found.measured:
+        _complain("no source of measured energy is readable here, and --require-measured was given.")
+        raise typer.Exit(EXIT_DATA)
+
+
+@app.command()
+def schema(
+    of: Annotated[str, typer.Argument(help="What to describe: scenario.")] = "scenario",
+    as_json: Json = False,
+) -> None:
+    """The JSON Schema of the scenario file, for editors."""
+    from gramwise.fleet.scenario import scenario_schema
+
+    if of != "scenario":
+        raise ConfigError(f"there is no schema called {of!r}.", fix="Write: gramwise schema scenario.")
+    _print_json(scenario_schema())
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("scenario.toml"),
+    zone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Grid zone of this machine, for instance FR or US-CA."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a commented scenario for this machine."""
+    from gramwise.runtime.starter import write_starter
+
+    facts = write_starter(path, zone=zone, force=force)
+    if as_json:
+        _print_json(facts)
+    else:
+        typer.echo(f"Wrote {path}. Read it, change what is not so, then run: gramwise bench {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,374 @@
+"""The composition root: a scenario becomes nodes that run, prices, intensities and a plan table.
+
+The one place where the layers meet. Every number that a decision will rest on is measured or looked up here, once:
+what each variant takes on each node, what a CPU second costs there, how clean its grid is.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from gramwise.core import plugins
+from gramwise.core.clock import Clock, SystemClock
+from gramwise.core.decision import PlanTable, columns
+from gramwise.core.errors import ConfigError, Infeasible, ModelError
+from gramwise.core.machines import Node
+from gramwise.core.model import Variant
+from gramwise.core.protocols import Executor, Policy
+from gramwise.core.quantity import Quantity
+from gramwise.fleet.scenario import Scenario, check_floor, check_memory, load_scenario
+from gramwise.power.model import host_rate_flop_per_s
+from gramwise.runtime import caps, models
+from gramwise.runtime.engine import Engine, link_delay_s, variant_key
+from gramwise.runtime.inprocess import InlineExecutor, InProcessExecutor
+from gramwise.runtime.inputs import Spec
+from gramwise.runtime.pricing import CpuPrice, cpu_price, needs_host_rate
+from gramwise.runtime.processes import ProcessExecutor
+from gramwise.runtime.world import Grid, World
+from gramwise.schedule import load_policy
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from gramwise.core.decision import Floats
+
+Tell = Callable[[str], None]
+
+PROFILE_RUNS = 5
+"""Runs timed per node and variant after one to warm up; the median is taken, so two bad moments do no harm."""
+
+
+class LocalExecutor(Executor, Protocol):
+    """An executor that can say what its variants take."""
+
+    caps: Any
+
+    def inputs(self, node: str, variant: str) -> Spec:
+        """Shape and NumPy type by input name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What one variant takes on one node, per request of ``count`` inferences.
+
+    Attributes:
+        latency_s: median execution time.
+        cpu_s: median thread CPU seconds.
+        times_s: every execution time, for the policies' history.
+        cpu_times_s: every CPU time.
+    """
+
+    latency_s: float
+    cpu_s: float
+    times_s: tuple[float, ...]
+    cpu_times_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """A scenario brought to life. Close the executor when done."""
+
+    scenario: Scenario
+    nodes: tuple[Node, ...]
+    variants: tuple[Variant, ...]
+    executor: LocalExecutor
+    price: CpuPrice
+    grids: tuple[Grid, ...]
+    plans: PlanTable
+    profiles: Mapping[tuple[str, str], Profile]
+    host_flop_per_s: Quantity | None
+    request_bytes: int = 0
+    clock: Clock = field(default_factory=SystemClock)
+
+    def world(self) -> World:
+        """A fresh world: nobody queued, history as the warm-up left it."""
+        reference = {v.model: v.name for v in reversed(self.variants)}
+        key = variant_key(self.scenario.model, reference[self.scenario.model])
+        history = {node: list(p.times_s) for (node, variant), p in self.profiles.items() if variant == key}
+        return World(
+            self.nodes,
+            self.grids,
+            self.plans,
+            baseline=self.scenario.baseline_node,
+            max_intensity_age_s=self.scenario.goals.max_intensity_age_s,
+            history=history,
+        )
+
+    def engine(self, policy: Policy, world: World | None = None, **hooks: Any) -> Engine:
+        """An engine with this policy; where it finds no plan, the soonest one serves."""
+        return Engine(
+            policy,
+            world or self.world(),
+            self.executor,
+            self.price,
+            self.clock,
+            soonest=load_policy("fastest"),
+            **hooks,
+        )
+
+
+def read_scenario(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
+    """Load a scenario and check what needs no model: its zones against the grid data, its floor, its policies.
+
+    Raises:
+        ConfigError, Infeasible: with file, key and what to write.
+    """
+    source = plugins.create("intensity", "annual")
+    scenario = load_scenario(path, overrides, known_zones=source.intensity)
+    check_floor(scenario)
+    for name in scenario.bench.policies:
+        try:
+            load_policy(name.removesuffix("+variants"))
+        except ConfigError as fault:
+            raise ConfigError(fault.message, file=path, key="bench.policies", fix=fault.fix) from fault
+    return scenario
+
+
+def resolve_variants(scenario: Scenario) -> tuple[Variant, ...]:
+    """Every variant of every model with its file found and its memory known, references first.
+
+    Raises:
+        ConfigError, ModelError: a model that does not exist; a node that can hold no variant.
+    """
+    found = []
+    for model in scenario.models:
+        for variant in scenario.variant_records(model):
+            key = f"models.{model}.variants.{variant.name}.file"
+            path = models.resolve(
+                scenario.models[model].variants[variant.name].file,
+                scenario.path.parent,
+                source=scenario.path,
+                key=key,
+            )
+            found.append(replace(variant, path=str(path), memory_bytes=models.memory_bytes(path)))
+    check_memory(scenario, {v.name: v.memory_bytes for v in found if v.model == scenario.model})
+    return tuple(found)
+
+
+def grids_of(scenario: Scenario, now_s: float) -> tuple[Grid, ...]:
+    """The electricity of each node: what the scenario declares, or the zone's annual value."""
+    source = plugins.create("intensity", "annual")
+    grids = []
+    for row in scenario.nodes.values():
+        if row.intensity_g_per_kwh is not None:
+            value = row.intensity_g_per_kwh
+            declared = Quantity(
+                value=value,
+                low=value,
+                high=value,
+                unit="g/kWh",
+                method="assumed",
+                boundary="site",
+                source=row.intensity_source or "declared in the scenario",
+            )
+            grids.append(Grid(intensity=declared, age_s=0.0))
+        else:
+            annual = source.intensity(row.zone)
+            grids.append(
+                Grid(
+                    intensity=annual.quantity,
+                    age_s=annual.age_s(now_s),
+                    signal=annual.signal,
+                    basis=annual.basis,
+                )
+            )
+    _one_kind(scenario, grids)
+    return tuple(grids)
+
+
+def _one_kind(scenario: Scenario, grids: Sequence[Grid]) -> None:
+    kinds = {(g.signal, g.basis) for g in grids}
+    if len(kinds) > 1:
+        raise ConfigError(
+            f"the zones have intensities of different kinds: {sorted(kinds)}.",
+            file=scenario.path,
+            key="nodes",
+            fix="Use zones of one kind, or declare intensity_g_per_kwh with its source.",
+        )
+
+
+async def assemble(
+    scenario: Scenario,
+    *,
+    inputs: Mapping[str, npt.NDArray[Any]] | None = None,
+    inline: bool = False,
+    tell: Tell = lambda _: None,
+) -> Fleet:
+    """Start the nodes, measure them, price them.
+
+    Args:
+        scenario: as `read_scenario` gives it.
+        inputs: tensors of one request for the workload's model; None makes random ones of the model's shape.
+        inline: run in-process nodes in the calling thread; this coroutine then never waits for an event loop.
+        tell: hears what is going on.
+
+    Raises:
+        GramwiseError: with file and key for what the user can mend; nothing is left running.
+    """
+    nodes, variants = scenario.node_records(), resolve_variants(scenario)
+    held = _held(nodes, variants)
+    tell("starting the nodes")
+    executor = await _start(scenario, nodes, held, inline)
+    try:
+        host = None
+        if needs_host_rate(nodes):
+            tell("measuring this host's arithmetic")
+            host = host_rate_flop_per_s()
+        price = _priced(scenario, nodes, host)
+        tell("measuring each variant on each node")
+        profiles = await _profile(scenario, executor, held, inputs)
+        clock = SystemClock()
+        grids = grids_of(scenario, clock.now_s())
+        plans = _plan_table(nodes, variants, held, profiles, price, scenario, inputs)
+    except BaseException:
+        await executor.close()
+        raise
+    return Fleet(
+        scenario=scenario,
+        nodes=nodes,
+        variants=variants,
+        executor=executor,
+        price=price,
+        grids=grids,
+        plans=plans,
+        profiles=profiles,
+        host_flop_per_s=host,
+        request_bytes=sum(v.nbytes for v in inputs.values()) if inputs else 0,
+        clock=clock,
+    )
+
+
+def _held(nodes: Sequence[Node], variants: Sequence[Variant]) -> dict[str, dict[str, Variant]]:
+    """The variants that each node loads, references first, as far as its memory goes."""
+    held: dict[str, dict[str, Variant]] = {}
+    for node in nodes:
+        used = models.RUNTIME_BYTES
+        held[node.name] = {}
+        for variant in variants:
+            own = variant.memory_bytes - models.RUNTIME_BYTES
+            if used + own <= node.memory_bytes:
+                held[node.name][variant_key(variant.model, variant.name)] = variant
+                used += own
+    return held
+
+
+async def _start(
+    scenario: Scenario, nodes: Sequence[Node], held: Mapping[str, Mapping[str, Variant]], inline: bool
+) -> LocalExecutor:
+    files = {node: {key: v.path for key, v in loaded.items()} for node, loaded in held.items()}
+    try:
+        if scenario.executor.kind == "in-process":
+            return (InlineExecutor if inline else InProcessExecutor)(nodes, files)
+        maker = caps.find(scenario.executor.caps, scenario.executor.period_s)
+        return await ProcessExecutor.start(nodes, files, maker)
+    except ConfigError as fault:
+        raise ConfigError(fault.message, file=scenario.path, key=fault.key, fix=fault.fix) from fault
+    except ModelError as fault:
+        raise ModelError(f"{scenario.path}: {_key_of_file(held, fault)}: {fault}") from fault
+
+
+def _priced(scenario: Scenario, nodes: Sequence[Node], host: Quantity | None) -> CpuPrice:
+    try:
+        return cpu_price(nodes, host)
+    except ConfigError as fault:
+        raise ConfigError(fault.message, file=scenario.path, key=fault.key, fix=fault.fix) from fault
+
+
+def _key_of_file(held: Mapping[str, Mapping[str, Variant]], fault: ModelError) -> str:
+    for loaded in held.values():
+        for variant in loaded.values():
+            if variant.path in str(fault):
+                return f"models.{variant.model}.variants.{variant.name}.file"
+    return "models"
+
+
+async def _profile(
+    scenario: Scenario,
+    executor: LocalExecutor,
+    held: Mapping[str, Mapping[str, Variant]],
+    inputs: Mapping[str, npt.NDArray[Any]] | None,
+) -> dict[tuple[str, str], Profile]:
+    """Time each variant on each node, one node at a time: together they would slow each other down."""
+    profiles = {}
+    for node, loaded in held.items():
+        for key, variant in loaded.items():
+            given = inputs if variant.model == scenario.model else None
+            tensors = given or _random(executor.inputs(node, key), scenario.workload.count)
+            runs = [await executor.run(node, key, tensors) for _ in range(PROFILE_RUNS + 1)][1:]
+            times = tuple(run.end_s - run.start_s for run in runs)
+            cpu_times = tuple(run.cpu_s for run in runs)
+            profiles[node, key] = Profile(
+                latency_s=statistics.median(times),
+                cpu_s=statistics.median(cpu_times),
+                times_s=times,
+                cpu_times_s=cpu_times,
+            )
+    return profiles
+
+
+def _random(spec: Spec, count: int) -> dict[str, npt.NDArray[Any]]:
+    rng = np.random.default_rng(0)
+    return {
+        name: rng.random([count if i == 0 and d is None else d or 1 for i, d in enumerate(shape)]).astype(
+            dtype
+        )
+        for name, (shape, dtype) in spec.items()
+    }
+
+
+def _plan_table(
+    nodes: Sequence[Node],
+    variants: Sequence[Variant],
+    held: Mapping[str, Mapping[str, Variant]],
+    profiles: Mapping[tuple[str, str], Profile],
+    price: CpuPrice,
+    scenario: Scenario,
+    inputs: Mapping[str, npt.NDArray[Any]] | None,
+) -> PlanTable:
+    """A row for every node and variant; what a node does not hold has unknown times and does not fit its memory."""
+    count = scenario.workload.count
+    send_bytes = sum(v.nbytes for v in inputs.values()) if inputs else 0
+    rows: list[tuple[int, Variant, float, float, float, float]] = []
+    for i, node in enumerate(nodes):
+        for variant in variants:
+            profile = profiles.get((node.name, variant_key(variant.model, variant.name)))
+            latency_s = profile.latency_s / count if profile else math.inf
+            energy_j = price.energy_j(node.name, profile.cpu_s) / count if profile else math.nan
+            fits = profile is not None
+            memory = variant.memory_bytes if fits else max(variant.memory_bytes, node.memory_bytes + 1)
+            rows.append((i, variant, latency_s, link_delay_s(node, send_bytes), energy_j, float(memory)))
+    references = {(name, table.reference) for name, table in scenario.models.items()}
+    return PlanTable(
+        node=np.array([r[0] for r in rows]),
+        model=tuple(r[1].model for r in rows),
+        variant=tuple(r[1].name for r in rows),
+        reference=np.array([(r[1].model, r[1].name) in references for r in rows], dtype=np.bool_),
+        latency_s=columns([r[2] for r in rows]),
+        fixed_s=columns([r[3] for r in rows]),
+        energy_j=columns([r[4] for r in rows]),
+        accuracy_frac=_accuracies([r[1] for r in rows]),
+        memory_bytes=columns([r[5] for r in rows]),
+    )
+
+
+def _accuracies(variants: Sequence[Variant]) -> Floats:
+    return columns([math.nan if v.accuracy_frac is None else v.accuracy_frac for v in variants])
+
+
+def nothing_alive(fleet: Fleet) -> Infeasible | None:
+    """The error for a fleet without a living node, or None."""
+    alive = fleet.executor.alive()
+    if any(alive.values()):
+        return None
+    return Infeasible(
+        f"{fleet.scenario.path}: nodes: no node is alive ({', '.join(alive)} have died), so nothing can be served."
+        " Look at their memory caps with 'gramwise doctor', or add a node."
+    )

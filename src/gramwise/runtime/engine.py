@@ -1,0 +1,238 @@
+"""Decide, wait, run, account: the one way a request goes through gramwise, in asyncio.
+
+The engine owns no threads, sockets or wall clock of its own: executor and clock are handed in, so the same code serves
+real nodes and, later, simulated ones on a virtual clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from gramwise.core.clock import Clock
+from gramwise.core.decision import Cost, Decision, Outcome, Request
+from gramwise.core.errors import Infeasible, NodeLost
+from gramwise.core.machines import Node
+from gramwise.core.protocols import Executor, Policy, Ran
+from gramwise.core.quantity import Method, Quantity
+from gramwise.core.units import carbon_g
+from gramwise.runtime.world import World
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+MAX_ATTEMPTS = 2
+"""A request whose node dies is tried once more elsewhere: inference is idempotent."""
+
+
+SNAPSHOT_TIMES = 10_000
+"""Newest times kept of building snapshots, for reports."""
+
+
+class Joules(Protocol):
+    """Marginal energy of work on a node."""
+
+    def method(self, node: str) -> Method:
+        """Provenance of what it says about ``node``."""
+        ...
+
+    def energy_j(self, node: str, cpu_s: float) -> float:
+        """Joules of ``cpu_s`` CPU seconds on ``node``; NaN when its power is unknown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """An outcome with what the client asked for, and the decision behind it."""
+
+    outcome: Outcome
+    outputs: Mapping[str, npt.NDArray[np.generic]] | None
+    decision: Decision
+
+
+class Engine:
+    """Serves requests with one policy.
+
+    Args:
+        policy: chooses.
+        world: what is known of the nodes; the engine keeps it current.
+        executor: makes it happen.
+        joules: prices CPU seconds.
+        clock: Unix seconds.
+        soonest: policy asked when ``policy`` finds no plan, so that a late answer is given rather than none; None
+            refuses instead.
+        on_decision: called with each decision and whether it was a fallback, for the flight recorder.
+        sleep: waits out a declared link; `asyncio.sleep` unless the caller has no event loop.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        world: World,
+        executor: Executor,
+        joules: Joules,
+        clock: Clock,
+        *,
+        soonest: Policy | None = None,
+        on_decision: Callable[[Decision, bool], None] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.policy, self.world, self.executor, self.joules = policy, world, executor, joules
+        self.clock, self.soonest = clock, soonest
+        self._on_decision, self._sleep = on_decision, sleep
+        self._links = {node.name: node for node in world.nodes}
+        self.snapshot_times_s: deque[float] = deque(maxlen=SNAPSHOT_TIMES)
+
+    async def serve(self, request: Request, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Served:
+        """Take one request to its outcome. A refusal or a loss is an outcome too, not an exception."""
+        decision_s, attempts = 0.0, 0
+        while True:
+            decision, fallback, took_s = self.decide(request)
+            decision_s += took_s
+            if decision.row < 0:
+                status = "lost" if attempts else "refused"
+                return Served(
+                    outcome=_unserved(request, self.policy.name, status, attempts, decision_s),
+                    outputs=None,
+                    decision=decision,
+                )
+            attempts += 1
+            try:
+                ran = await self._run(decision, inputs)
+            except NodeLost:
+                self._notice_the_dead()
+                if attempts < MAX_ATTEMPTS:
+                    continue
+                return Served(
+                    outcome=_unserved(request, self.policy.name, "lost", attempts, decision_s),
+                    outputs=None,
+                    decision=decision,
+                )
+            outcome = self.account(decision, ran, attempts, fallback, decision_s)
+            return Served(outcome=outcome, outputs=ran.outputs, decision=decision)
+
+    def _notice_the_dead(self) -> None:
+        """Take every node that the executor has lost out of the next snapshot.
+
+        Another engine on the same nodes may have seen them die; the second attempt must not go to one of those.
+        """
+        for node, alive in self.executor.alive().items():
+            if not alive:
+                self.world.lost(node)
+
+    def decide(self, request: Request) -> tuple[Decision, bool, float]:
+        """The decision, whether it is the fallback's, and the seconds it took, the snapshot not included."""
+        begin_s = time.perf_counter()
+        snapshot = self.world.snapshot(self.clock.now_s())
+        start_s = time.perf_counter()
+        decision = self.policy.decide(request, snapshot)
+        fallback = decision.row < 0 and self.soonest is not None
+        if fallback and self.soonest is not None:
+            refused, decision = decision, self.soonest.decide(request, snapshot)
+            if decision.row < 0:  # nothing serves it at all: the policy's own reasons say more
+                decision, fallback = refused, False
+        took_s = time.perf_counter() - start_s
+        self.snapshot_times_s.append(start_s - begin_s)
+        if self._on_decision is not None:
+            self._on_decision(decision, fallback)
+        return decision, fallback, took_s
+
+    async def _run(self, decision: Decision, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Ran:
+        plan, request = decision.plan, decision.request
+        assert plan is not None
+        node = self._links[plan.node]
+        table, row = decision.snapshot.plans, decision.row
+        predicted_s = float(table.fixed_s[row]) + float(table.latency_s[row]) * request.count
+        self.world.begin(plan.node, request.id, predicted_s, self.clock.now_s())
+        took_s: float | None = None
+        try:
+            delay_s = link_delay_s(node, sum(value.nbytes for value in inputs.values()))
+            if delay_s:
+                await self._sleep(delay_s)
+            ran = await self.executor.run(plan.node, variant_key(request.model, plan.variant), inputs)
+            took_s = ran.end_s - ran.start_s
+            return ran
+        except NodeLost:
+            self.world.lost(plan.node)
+            raise
+        finally:
+            self.world.end(plan.node, request.id, self.clock.now_s(), took_s)
+
+    def account(
+        self, decision: Decision, ran: Ran, attempts: int, fallback: bool, decision_s: float
+    ) -> Outcome:
+        """What it cost: measured CPU seconds through the energy model, priced at the node's intensity."""
+        request, node = decision.request, decision.node
+        assert node is not None
+        now_s = self.clock.now_s()
+        latency_s = now_s - request.arrival_s
+        energy_j = self.joules.energy_j(node, ran.cpu_s)
+        intensity: Quantity | None = self.world.intensity(node)
+        grams = carbon_g(energy_j, intensity.value, self._links[node].pue) if intensity else math.nan
+        return Outcome(
+            request=request.id,
+            policy=self.policy.name,
+            status="completed",
+            node=node,
+            variant=decision.variant or "",
+            count=request.count,
+            correct=None,
+            arrival_s=request.arrival_s,
+            start_s=ran.start_s,
+            end_s=now_s,
+            attempts=attempts,
+            late=request.deadline_s is not None and latency_s > request.deadline_s,
+            fallback=fallback,
+            cpu_s=ran.cpu_s,
+            cost=Cost(latency_s=latency_s, energy_j=energy_j, carbon_g=grams),
+            method=self.joules.method(node),
+            decision_s=decision_s,
+        )
+
+
+def variant_key(model: str, variant: str) -> str:
+    """What an executor calls a variant: nodes hold variants of several models."""
+    return f"{model}/{variant}"
+
+
+def link_delay_s(node: Node, size_bytes: int) -> float:
+    """Declared delay of reaching a node: round trip plus bytes over bandwidth; 0 where no link is declared."""
+    transfer_s = size_bytes / node.link.bytes_per_s if node.link.bytes_per_s else 0.0
+    return node.link.rtt_s + transfer_s
+
+
+def refusal(decision: Decision) -> Infeasible:
+    """The error for a request that no plan can serve, with every verdict."""
+    verdicts = decision.verdicts
+    why = "; ".join(f"{v.node}/{v.variant}: {v.reason}" for v in verdicts) or (
+        f"no node serves the model {decision.request.model!r}"
+    )
+    return Infeasible(f"no plan can serve request {decision.request.id}: {why}.", verdicts)
+
+
+def _unserved(request: Request, policy: str, status: str, attempts: int, decision_s: float) -> Outcome:
+    return Outcome(
+        request=request.id,
+        policy=policy,
+        status="lost" if status == "lost" else "refused",
+        node="",
+        variant="",
+        count=request.count,
+        correct=None,
+        arrival_s=request.arrival_s,
+        start_s=math.nan,
+        end_s=math.nan,
+        attempts=attempts,
+        late=False,
+        fallback=False,
+        cpu_s=math.nan,
+        cost=Cost(latency_s=math.nan, energy_j=math.nan, carbon_g=math.nan),
+        method="modelled",
+        decision_s=decision_s,
+    )

@@ -1,0 +1,97 @@
+"""Nodes inside this process: for embedding, where one program serves its own models and wants no child processes.
+
+A node is a set of sessions and as many threads as it has slots. Its CPU share is a declared virtual speed: after each
+run it waits so that its pace is that share. Nothing isolates the nodes from each other or from the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from gramwise.core.errors import Rejected
+from gramwise.core.machines import Node
+from gramwise.core.protocols import NodeUsage, Ran
+from gramwise.runtime.session import Session
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class _ThreadNode:
+    def __init__(self, node: Node, models: Mapping[str, Session]) -> None:
+        self.node, self.sessions = node, models
+        self.pool = ThreadPoolExecutor(node.slots, thread_name_prefix=f"gramwise-{node.name}")
+        self.attributed_s = 0.0
+
+    def run(self, variant: str, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Ran:
+        session = self.sessions.get(variant)
+        if session is None:
+            raise Rejected(f"node {self.node.name} holds no {variant}")
+        start_s = time.time()
+        outputs, cpu_s = session.run(inputs)
+        if self.node.cpu_share < 1.0:
+            time.sleep(max(0.0, cpu_s * (1.0 / self.node.cpu_share - 1.0)))
+        self.attributed_s += cpu_s
+        return Ran(outputs=outputs, start_s=start_s, end_s=time.time(), cpu_s=cpu_s)
+
+
+class InProcessExecutor:
+    """See `gramwise.core.protocols.Executor`. Nodes share a session where they hold the same file."""
+
+    caps = "virtual"
+
+    def __init__(self, nodes: Sequence[Node], models: Mapping[str, Mapping[str, str]]) -> None:
+        loaded: dict[str, Session] = {}
+        self._nodes = {}
+        for node in nodes:
+            sessions = {}
+            for variant, path in models[node.name].items():
+                if path not in loaded:
+                    loaded[path] = Session(path)
+                sessions[variant] = loaded[path]
+            self._nodes[node.name] = _ThreadNode(node, sessions)
+
+    def alive(self) -> dict[str, bool]:
+        """A thread does not die alone: always every node."""
+        return dict.fromkeys(self._nodes, True)
+
+    def inputs(self, node: str, variant: str) -> dict[str, tuple[tuple[int | None, ...], str]]:
+        """Shape and NumPy type of a loaded variant's inputs, by name."""
+        return self._nodes[node].sessions[variant].inputs
+
+    async def run(self, node: str, variant: str, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Ran:
+        """See `gramwise.core.protocols.Executor.run`."""
+        at = self._nodes[node]
+        return await asyncio.get_running_loop().run_in_executor(at.pool, at.run, variant, inputs)
+
+    async def usage(self, node: str) -> NodeUsage:
+        """Attributed time only: the process belongs to somebody else, so no counter is the node's own."""
+        return NodeUsage(attributed_s=self._nodes[node].attributed_s, overhead_s=0.0, metered_s=None)
+
+    async def close(self) -> None:
+        """Stop the threads."""
+        for node in self._nodes.values():
+            node.pool.shutdown(wait=True)
+
+
+class InlineExecutor(InProcessExecutor):
+    """Runs in the calling thread, for synchronous callers: its coroutines never wait for an event loop.
+
+    A thread hop each way costs 70 us and more (docs/measurements); a program that asks from several threads of its own
+    already has what an event loop would give. A node's slots are kept by a semaphore.
+    """
+
+    def __init__(self, nodes: Sequence[Node], models: Mapping[str, Mapping[str, str]]) -> None:
+        super().__init__(nodes, models)
+        self._slots = {node.name: threading.Semaphore(node.slots) for node in nodes}
+
+    async def run(self, node: str, variant: str, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Ran:
+        """See `gramwise.core.protocols.Executor.run`; blocks the calling thread."""
+        with self._slots[node]:
+            return self._nodes[node].run(variant, inputs)

@@ -1,0 +1,110 @@
+"""A node as a child process: joins its control group, loads its variants, answers runs one at a time.
+
+Started as ``python -m gramwise.runtime.worker`` with a JSON argument. Its three clocks: inference (thread CPU round
+each run), overhead (thread CPU of its own work round them) and, for where no control group counts, the process total.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import socket
+import sys
+import time
+
+from gramwise.core.errors import ModelError, Rejected
+from gramwise.runtime import caps, wire
+from gramwise.runtime.session import Session
+
+
+def serve(
+    connection: socket.socket, memory: wire.SharedMemory, models: dict[str, str], virtual_share: float | None
+) -> None:
+    """Answer until the other side hangs up."""
+    sessions: dict[str, Session] = {}
+    for variant, path in models.items():
+        try:
+            sessions[variant] = Session(path)
+        except ModelError as fault:
+            connection.sendall(wire.frame(wire.Fault("model", str(fault))))
+            return
+    inputs = {variant: session.inputs for variant, session in sessions.items()}
+    connection.sendall(wire.frame(wire.Ready(inputs, _rss_bytes())))
+    # What loading cost is not part of any window, so every clock starts here.
+    attributed_s = overhead_s = 0.0
+    mark_s, process_mark_s = time.thread_time(), time.process_time()
+    while (body := _receive(connection)) is not None:
+        question = wire.read_question(body)
+        if isinstance(question, wire.Usage):
+            clocks = wire.Clocks(attributed_s, overhead_s, time.process_time() - process_mark_s)
+            connection.sendall(wire.frame(clocks))
+        else:
+            before_s = time.thread_time()
+            answer, cpu_s, after_s = _run(question, sessions, memory, virtual_share)
+            overhead_s += before_s - mark_s
+            attributed_s += cpu_s
+            mark_s = after_s
+            connection.sendall(wire.frame(answer))
+        now_s = time.thread_time()
+        overhead_s += now_s - mark_s
+        mark_s = now_s
+
+
+def _run(
+    question: wire.Run,
+    sessions: dict[str, Session],
+    memory: wire.SharedMemory,
+    virtual_share: float | None,
+) -> tuple[wire.Answer, float, float]:
+    """The answer, the CPU seconds of the inference, and the thread clock right after it."""
+    memory.remap(question.size)
+    start_s = time.time()
+    try:
+        session = sessions[question.variant]
+    except KeyError:
+        return wire.Fault("rejected", f"this node holds no {question.variant}"), 0.0, time.thread_time()
+    try:
+        outputs, cpu_s = session.run(memory.read(question.tensors))
+        after_s = time.thread_time()
+        tensors, data = wire.pack(outputs)
+    except Rejected as fault:
+        return wire.Fault("rejected", str(fault)), 0.0, time.thread_time()
+    if virtual_share is not None:
+        time.sleep(max(0.0, cpu_s * (1.0 / virtual_share - 1.0)))
+    return wire.Done(tensors, data, start_s, time.time(), cpu_s), cpu_s, after_s
+
+
+def _receive(connection: socket.socket) -> bytes | None:
+    header = _exactly(connection, wire.HEADER.size)
+    return None if header is None else _exactly(connection, wire.HEADER.unpack(header)[0])
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes | None:
+    parts = bytearray()
+    while len(parts) < size:
+        part = connection.recv(size - len(parts))
+        if not part:
+            return None
+        parts += part
+    return bytes(parts)
+
+
+def _rss_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> None:
+    """Entry of the child process. Ctrl-C in a terminal reaches children too; only the parent answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    order = json.loads(sys.argv[1])
+    caps.join(order["join"])
+    connection = socket.socket(fileno=order["socket"])
+    memory = wire.SharedMemory(order["memory"])
+    with connection:
+        serve(connection, memory, order["models"], order["virtual_share"])
+
+
+if __name__ == "__main__":
+    main()

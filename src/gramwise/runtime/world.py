@@ -1,0 +1,190 @@
+"""What the engine knows about its nodes, kept current by events, and handed out as immutable snapshots.
+
+The upper block of a snapshot (plans, intensities, who is alive) is built once per version and shared by every snapshot
+of that version; the lower block (queues, history) is copied for each decision.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gramwise.core.decision import PlanTable, Snapshot, columns
+from gramwise.core.machines import Node
+from gramwise.core.quantity import Basis, Quantity, Signal
+
+if TYPE_CHECKING:
+    pass
+
+BUSY_MEMORY_S = 1.0
+"""Time constant of ``busy_frac``: the published monitor polls container CPU about once a second."""
+
+MEAN_OF, RECENT_OF = 100, 5
+"""Execution times kept, and the newest of them that are called recent (windows of AMP4EC's public code)."""
+
+_versions = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The electricity of one node, as known now. ``intensity`` is None when unknown."""
+
+    intensity: Quantity | None
+    age_s: float
+    signal: Signal = "average"
+    basis: Basis = "lifecycle"
+
+
+class World:
+    """Node states of one engine (one policy's view: each policy of a bench has its own history).
+
+    Args:
+        nodes: the machines.
+        grids: electricity of each, same order.
+        plans: candidates.
+        baseline: node of ``monolithic``.
+        max_intensity_age_s: see `Snapshot`.
+        history: execution times seen before, by node name: what warming up showed.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        grids: Sequence[Grid],
+        plans: PlanTable,
+        *,
+        baseline: str = "",
+        max_intensity_age_s: float | None = None,
+        history: dict[str, list[float]] | None = None,
+    ) -> None:
+        self.nodes = tuple(nodes)
+        self._index = {node.name: i for i, node in enumerate(nodes)}
+        self._grids = tuple(grids)
+        self._plans, self._baseline, self._max_age_s = plans, baseline, max_intensity_age_s
+        self._lock = threading.Lock()  # synchronous callers come from several threads
+        self._alive = [True] * len(nodes)
+        n = len(nodes)
+        self._inflight: list[dict[str, float]] = [{} for _ in nodes]
+        self._times_s: list[deque[float]] = [deque(maxlen=MEAN_OF) for _ in nodes]
+        self._queued, self._assigned = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        self._free_at_s, self._busy_at_s, self._busy = np.zeros(n), np.zeros(n), np.zeros(n)
+        self._recent_s, self._mean_s = np.full(n, math.nan), np.full(n, math.nan)
+        for name, times in (history or {}).items():
+            self._took(self._index[name], times)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Build the upper block anew under the next version."""
+        self.version = next(_versions)
+        self._names = tuple(node.name for node in self.nodes)
+        self._zones = tuple(node.zone for node in self.nodes)
+        self._intensity = columns([g.intensity.value if g.intensity else math.nan for g in self._grids])
+        self._age = columns([g.age_s for g in self._grids])
+        self._pue = columns([n.pue for n in self.nodes])
+        self._share = columns([n.cpu_share for n in self.nodes])
+        self._memory = columns([n.memory_bytes for n in self.nodes])
+        self._busy_w = columns([_or_nan(n.device.busy_w) for n in self.nodes])
+        self._idle_w = columns([_or_nan(n.device.idle_w) for n in self.nodes])
+        self._slots = np.array([n.slots for n in self.nodes])
+        self._alive_column = np.array(self._alive, dtype=np.bool_)
+
+    def renew(self, plans: PlanTable | None = None, grids: Sequence[Grid] | None = None) -> None:
+        """New plans or new intensities: the next snapshot has the next version."""
+        self._plans = plans if plans is not None else self._plans
+        self._grids = tuple(grids) if grids is not None else self._grids
+        self._refresh()
+
+    def lost(self, node: str) -> None:
+        """A node is gone."""
+        if self._alive[self._index[node]]:
+            self._alive[self._index[node]] = False
+            self._refresh()
+
+    def begin(self, node: str, request: str, predicted_s: float, now_s: float) -> None:
+        """A request is on its way to a node."""
+        i = self._index[node]
+        with self._lock:
+            self._settle(i, now_s)
+            self._inflight[i][request] = predicted_s
+            self._queued[i] += 1
+            self._assigned[i] += 1
+            self._free_at_s[i] = max(now_s, self._free_at_s.item(i)) + predicted_s / self.nodes[i].slots
+
+    def end(self, node: str, request: str, now_s: float, took_s: float | None) -> None:
+        """It is done (``took_s`` seconds of execution) or gone (None)."""
+        i = self._index[node]
+        with self._lock:
+            self._settle(i, now_s)
+            del self._inflight[i][request]
+            self._queued[i] -= 1
+            self._free_at_s[i] = now_s + sum(self._inflight[i].values()) / self.nodes[i].slots
+            if took_s is not None:
+                self._took(i, [took_s])
+
+    def _settle(self, i: int, now_s: float) -> None:
+        """Carry one node's ``busy_frac`` forward to now: an exponential mean of the share of slots in use."""
+        keep = math.exp(-max(0.0, now_s - self._busy_at_s.item(i)) / BUSY_MEMORY_S)
+        in_use = min(1.0, len(self._inflight[i]) / self.nodes[i].slots)
+        self._busy[i] = self._busy.item(i) * keep + in_use * (1.0 - keep)
+        self._busy_at_s[i] = now_s
+
+    def _took(self, i: int, times_s: Sequence[float]) -> None:
+        """Add execution times to a node's history; the means are kept, since decisions outnumber completions."""
+        history = self._times_s[i]
+        history.extend(times_s)
+        if history:
+            recent = list(history)[-RECENT_OF:]
+            self._recent_s[i] = sum(recent) / len(recent)
+            self._mean_s[i] = sum(history) / len(history)
+
+    def intensity(self, node: str) -> Quantity | None:
+        """Grid intensity of a node, as it is in force now."""
+        return self._grids[self._index[node]].intensity
+
+    def snapshot(self, now_s: float) -> Snapshot:
+        """Everything a decision may know at this moment."""
+        with self._lock:
+            return self._snapshot(now_s)
+
+    def _snapshot(self, now_s: float) -> Snapshot:
+        keep = np.exp((self._busy_at_s - now_s) / BUSY_MEMORY_S)
+        in_use = np.minimum(1.0, self._queued / self._slots)
+        full = self._queued >= self._slots
+        first = self._grids[0]
+        return Snapshot(
+            version=self.version,
+            at_s=now_s,
+            plans=self._plans,
+            nodes=self._names,
+            zone=self._zones,
+            intensity_g_per_kwh=self._intensity,
+            intensity_age_s=self._age,
+            signal=first.signal,
+            basis=first.basis,
+            pue=self._pue,
+            alive=self._alive_column,
+            cpu_share=self._share,
+            memory_bytes=self._memory,
+            slots=self._slots,
+            busy_w=self._busy_w,
+            idle_w=self._idle_w,
+            baseline=self._baseline,
+            max_intensity_age_s=self._max_age_s,
+            queued=self._queued.copy(),
+            backlog_s=np.where(full, np.maximum(self._free_at_s - now_s, 0.0), 0.0),
+            busy_frac=self._busy * keep + in_use * (1.0 - keep),
+            assigned=self._assigned.copy(),
+            recent_s=self._recent_s.copy(),
+            mean_s=self._mean_s.copy(),
+        )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
