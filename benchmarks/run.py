@@ -1,0 +1,40 @@
+"""Runs every benchmark, one after the other, each in its own process; exits with 1 when a goal was missed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+NAMES = (
+    "flop",
+    "import_time",
+    "decision",
+    "embedded",
+    "cap_share",
+    "paper_nodes",
+    "three_sites",
+    "install_size",
+)
+
+
+def main() -> int:
+    """Run them; the JSON documents lie under .cache/benchmarks."""
+    missed = []
+    for name in NAMES:
+        print(f"== {name}", file=sys.stderr)
+        done = subprocess.run(
+            [sys.executable, str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode:
+            missed.append(name)
+            continue
+        missed += [f"{name}: {r['what']}" for r in json.loads(done.stdout)["rows"] if r["met"] is False]
+    print("every goal was met" if not missed else "missed: " + "; ".join(missed), file=sys.stderr)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
