@@ -238,14 +238,12 @@ def _zones(scenario: Scenario, known_zones: Callable[[str], object] | None) -> I
 @cache
 def _shipped_accuracy() -> dict[str, tuple[float, str]]:
     """Accuracy of each shipped model file and where it was measured, from the descriptions beside them."""
-    found: dict[str, tuple[float, str]] = {}
-    for entry in (files("gramwise") / "data" / "models").iterdir():
-        if entry.name.endswith(".json"):
-            for key, facts in json.loads(entry.read_text("utf-8")).get("variants", {}).items():
-                if isinstance(facts, dict) and "accuracy_frac" in facts:
-                    measured = (facts["accuracy_frac"], f"held-out set, data/models/{entry.name}")
-                    found[facts.get("file", key)] = measured
-    return found
+    return {
+        variant["file"]: (variant["accuracy_frac"], f"held-out set, data/models/{entry.name}")
+        for entry in (files("gramwise") / "data" / "models").iterdir()
+        if entry.name.endswith(".json")
+        for variant in json.loads(entry.read_text("utf-8"))["variants"]
+    }
 
 
 def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
