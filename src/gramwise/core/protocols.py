@@ -81,7 +81,8 @@ class IntensitySource(Protocol):
         """Intensity of ``zone`` over ``[start_s, end_s)`` in g/kWh.
 
         Raises:
-            DataError: unknown zone, gap, or a foreign reply that makes no sense.
+            ConfigError: no such zone; names the nearest.
+            DataError: a gap, or a foreign reply that makes no sense.
             SourceUnavailable: cannot be reached.
         """
         ...
@@ -103,13 +104,14 @@ class NodeUsage:
 
     Attributes:
         attributed_s: thread CPU inside inference, summed over requests.
-        overhead_s: thread CPU of the node's own work around them, by its own clocks, never as the remainder.
+        overhead_s: thread CPU of the node's own work around them, by its own clocks, never as the remainder of the
+            meter; None where the node has no thread of its own.
         metered_s: the process or cgroup counter, which knows nothing of the other two; None when the node is gone and
             no counter outlives it.
     """
 
     attributed_s: float
-    overhead_s: float
+    overhead_s: float | None
     metered_s: float | None
 
 
