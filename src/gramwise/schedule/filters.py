@@ -71,6 +71,10 @@ def _fresh(request: Request, snapshot: Snapshot) -> Bools:
     return keep
 
 
+def _age(seconds: float) -> str:
+    return "of unknown age" if seconds != seconds else f"{seconds:.0f} s old"
+
+
 ALIVE = Filter(
     "alive",
     lambda request, s: s.alive[s.plans.node],
@@ -105,8 +109,8 @@ FRESH = Filter(
     "freshness",
     _fresh,
     lambda request, s, row: (
-        f"its intensity is {s.intensity_age_s[_node(s, row)]:.0f} s old,"
-        f" older than the allowed {s.max_intensity_age_s:.0f} s"
+        f"its intensity is {_age(float(s.intensity_age_s[_node(s, row)]))},"
+        f" the limit is {s.max_intensity_age_s:.0f} s"
     ),
 )
 

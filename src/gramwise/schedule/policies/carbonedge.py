@@ -2,8 +2,9 @@
 
 ``carbonedge-green`` and its siblings keep Equation 4 literally (W x ms / 3 600 000 is Wh, not kWh).
 ``carbonedge-green-corrected`` uses true kWh, and shows that the carbon term then no longer decides anything.
-Terms are clamped to [0, 1] as the paper says, S_B counts requests in flight (its 100 % routing is not possible
-otherwise), and a node's power is the device's full power times its CPU quota, the paper's own apportioning.
+Terms are clamped to [0, 1] as the paper says. Load, free CPU and S_B come from the requests in flight: with the
+paper's one client they tie, as its 100 % routing to one node needs. A node's power is the device's full power
+times its CPU quota, the paper's own apportioning.
 """
 
 from __future__ import annotations
@@ -59,14 +60,14 @@ class CarbonEdge(nsa.PublishedScore):
         self.load_filters = (nsa.skip_filter(self),)
 
     def load_frac(self, snapshot: Snapshot, node: int) -> float:
-        return float(snapshot.busy_frac[node])
+        return min(1.0, float(snapshot.queued[node]) / float(snapshot.slots[node]))
 
     def terms(self, request: Request, snapshot: Snapshot, row: int, node: int) -> Mapping[str, float]:
         time_s = nsa.mean_time_s(request, snapshot, row, node)
         power_w = float(snapshot.busy_w[node]) * float(snapshot.cpu_share[node])
         return {
             "S_R": nsa.resource_score(
-                nsa.free_cpu(snapshot, node),
+                float(snapshot.cpu_share[node]) * (1.0 - self.load_frac(snapshot, node)),
                 nsa.TASK_CPU,
                 float(snapshot.memory_bytes[node]),
                 nsa.TASK_MEMORY_BYTES,
