@@ -6,8 +6,6 @@ standard error, one JSON document to standard output.
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +14,8 @@ import onnx
 
 from gramwise.graph import zoo
 from gramwise.graph.inspect import inspect_model
+from record import finish
+from record import row as judged
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 TORCHVISION = "torchvision model page; its GFLOPS are multiply-adds"
@@ -68,11 +68,16 @@ def main() -> None:
     """Print the table and the document."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [row(network) for network in published(Path(folder))]
-    print(f"{'network':32} {'counted':>14} {'published':>14} {'ratio':>8}", file=sys.stderr)
-    for entry in rows:
-        counts = f"{entry['multiply_adds']:14,} {entry['published_multiply_adds']:14,.0f}"
-        print(f"{entry['name']:32} {counts} {entry['ratio']:8.4f}", file=sys.stderr)
-    print(json.dumps({"benchmark": "flop", "rows": rows}))
+    lines = [
+        judged(
+            f"multiply-adds, {e['name']}, over published",
+            "within 1 %",
+            e["ratio"],
+            abs(e["ratio"] - 1) <= 0.01,
+        )
+        for e in rows
+    ]
+    finish("flop", lines, networks=rows)
 
 
 if __name__ == "__main__":

@@ -40,10 +40,10 @@ def policies(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {p["name"]: p for p in document["policies"]}
 
 
-def paired_change(
+def paired(
     rows: list[dict[str, str]], ours: str, theirs: str, block: int
-) -> tuple[float, float, float]:
-    """Grams of one policy against another's on the same requests: change with its 95 % interval."""
+) -> tuple[list[float], list[float], list[tuple[int, int]]]:
+    """Grams per inference of two policies on the same requests, and the block that each pair belongs to."""
     grams: dict[str, dict[tuple[int, int], float]] = {ours: {}, theirs: {}}
     for row in rows:
         if row["policy"] in grams and row["status"] == "completed":
@@ -52,6 +52,14 @@ def paired_change(
             )
     keys = sorted(set(grams[ours]) & set(grams[theirs]))
     a, b = ([grams[name][key] for key in keys] for name in (ours, theirs))
-    interval = paired_interval(a, b, [(r, seq // block) for r, seq in keys], relative_change)
+    return a, b, [(r, seq // block) for r, seq in keys]
+
+
+def paired_change(
+    rows: list[dict[str, str]], ours: str, theirs: str, block: int
+) -> tuple[float, float, float]:
+    """Grams of one policy against another's on the same requests: change with its 95 % interval."""
+    a, b, blocks = paired(rows, ours, theirs, block)
+    interval = paired_interval(a, b, blocks, relative_change)
     assert interval is not None
     return sum(a) / sum(b) - 1.0, *interval
