@@ -3,7 +3,7 @@
 
 VENV   := .venv
 PY     := $(VENV)/bin/python
-PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP    := PIP_CONSTRAINT=constraints.txt $(PY) -m pip install --quiet --disable-pip-version-check
 INPUTS := pyproject.toml constraints.txt tools/find_python.sh
 
 .DEFAULT_GOAL := help
