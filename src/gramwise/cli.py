@@ -29,6 +29,8 @@ from gramwise.core.errors import (
 )
 
 EXIT_OURS, EXIT_INPUT, EXIT_DATA, EXIT_INFEASIBLE = 1, 2, 3, 4
+EXIT_INTERRUPTED = 130
+"""As shells have it: 128 and the number of SIGINT."""
 
 _EXITS: tuple[tuple[type[GramwiseError], int], ...] = (
     (ConfigError, EXIT_INPUT),
@@ -60,13 +62,13 @@ def main() -> None:
     # Whoever stops us from outside gets the same orderly end as Ctrl-C: no node and no control group stays behind.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        code = app(standalone_mode=False)
-        sys.exit(
-            code if isinstance(code, int) else 0
-        )  # typer returns the code of an Exit, it does not raise it
+        code = app(standalone_mode=False)  # typer returns the code of an Exit, and turns Ctrl-C into one
+        if code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(code if isinstance(code, int) else 0)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; what was measured before is kept in the run directory")
-        sys.exit(130)
+        _complain("interrupted; what a bench had measured is kept in its run directory.")
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

@@ -20,9 +20,12 @@ from gramwise.optimize.bounds import capacity_bound, captured_frac, closed_form_
 from gramwise.power.model import Balance, idle_energy_j
 from gramwise.runtime.assembly import Fleet
 from gramwise.runtime.engine import variant_key
+from gramwise.runtime.provenance import sentences
 from gramwise.runtime.stats import paired_interval, relative_change
 
 SCHEMA = "gramwise.bench/1"
+
+_BOUNDARIES = ("chip", "board", "wall", "site")
 
 Kept = tuple[int, int, int, Outcome]
 """Repeat, block, position and what happened."""
@@ -34,7 +37,7 @@ class NodeBlock:
 
     node: str
     attributed_s: float
-    overhead_s: float
+    overhead_s: float | None
     metered_s: float | None
     balance: Balance
 
@@ -87,11 +90,12 @@ def _node_block(fleet: Fleet, node: str, window_s: float, before: NodeUsage, aft
     known = before.metered_s is not None and after.metered_s is not None
     metered_s = (after.metered_s or 0.0) - (before.metered_s or 0.0) if known else None
     attributed_s = after.attributed_s - before.attributed_s
-    overhead_s = after.overhead_s - before.overhead_s
+    counted = before.overhead_s is not None and after.overhead_s is not None
+    overhead_s = (after.overhead_s or 0.0) - (before.overhead_s or 0.0) if counted else None
     balance = Balance(
         attributed_j=fleet.price.energy_j(node, attributed_s),
         idle_j=idle_j,
-        overhead_j=fleet.price.energy_j(node, overhead_s),
+        overhead_j=math.nan if overhead_s is None else fleet.price.energy_j(node, overhead_s),
         metered_j=None if metered_s is None else fleet.price.energy_j(node, metered_s) + idle_j,
     )
     return NodeBlock(
@@ -143,6 +147,7 @@ def summarise(
     results: Sequence[Line],
     inputs: str,
     run_dir: str,
+    host_measured_j: float | None = None,
 ) -> dict[str, Any]:
     """The ``gramwise.bench/1`` document; every number is finite or None (unknown).
 
@@ -151,6 +156,7 @@ def summarise(
         results: what each policy did.
         inputs: what the requests carried, in words.
         run_dir: where the run lies.
+        host_measured_j: what this machine's own meter read over the run, everything on it included; None without one.
     """
     lines = list(results)
     baseline = next((line for line in lines if line.name == "monolithic"), None)
@@ -177,7 +183,8 @@ def summarise(
         "balance": None if balance is None else {k: _known(v) for k, v in asdict(balance).items()},
         "energy_closure_frac": balance.closure_frac if balance else None,
         "dynamic_closure_frac": balance.dynamic_closure_frac if balance else None,
-        "provenance": list(_provenance(fleet, inputs)),
+        "host_measured_j": host_measured_j,
+        "provenance": list(sentences(fleet, inputs, host_measured_j)),
         "run_dir": run_dir,
     }
 
@@ -192,6 +199,10 @@ def _policy(
 ) -> dict[str, Any]:
     done = line.done
     carbon = line.carbon()
+    if baseline is not None and any(
+        o.fallback or o.node != fleet.scenario.baseline_node for o in baseline.done
+    ):
+        baseline = None  # its node was lost: what it did since is no baseline
     base = baseline.carbon() if baseline else None
     change = carbon / base - 1.0 if carbon is not None and base else None
     interval = _change_interval(line, baseline) if baseline and baseline is not line else None
@@ -313,7 +324,7 @@ def _carbon_quantity(fleet: Fleet, line: Line) -> dict[str, Any] | None:
             high=total("high"),
             unit="g",
             method=weakest(*(q.method for _, price, i, _ in parts for q in (price, i))),
-            boundary=boundaries.pop() if len(boundaries) == 1 else "board",
+            boundary=min(boundaries, key=_BOUNDARIES.index),  # of several, the one that includes least
             source="thread CPU seconds x energy model of each node's device x its zone's intensity",
         )
     )
@@ -345,14 +356,14 @@ class _Pool:
                 )
 
     def candidates(self, floor: float | None) -> Iterator[tuple[int, float, float]]:
-        """Node, grams and busy seconds of one inference, for each plan that a request with this floor permits."""
+        """Node, grams and CPU seconds of one inference, for each plan that a request with this floor permits."""
         table = self.fleet.plans
         for row, node in enumerate(table.node.tolist()):
             name, variant = self.fleet.nodes[node].name, table.variant[row]
             permitted = table.reference[row] if floor is None else table.accuracy_frac[row] >= floor
             grams = self.grams(node, variant)
             if permitted and math.isfinite(grams):
-                yield node, grams, self.cpu_s[name, variant] / min(1.0, self.fleet.nodes[node].cpu_share)
+                yield node, grams, self.cpu_s[name, variant]
 
     def grams(self, node: int, variant: str) -> float:
         """Grams of one inference at pooled CPU seconds; NaN when unknown."""
@@ -382,7 +393,7 @@ class _Pool:
         busy_s = np.array([[o[2] for o in options]])
         number = np.array([float(count)])
         window_s = max(line.window_s for line in self.lines)
-        capacity_s = np.array([n.slots * window_s for n in self.fleet.nodes])
+        capacity_s = np.array([min(n.slots, n.cpu_share) * window_s for n in self.fleet.nodes])  # CPU seconds
         b0 = closed_form_bound(grams, number) / count
         try:
             b1 = capacity_bound(grams, number, busy_s, np.array([o[0] for o in options]), capacity_s)
@@ -434,43 +445,12 @@ def _node(fleet: Fleet, i: int, pool: _Pool) -> dict[str, Any]:
         "intensity": asdict(grid.intensity) if grid.intensity else None,
         "intensity_signal": grid.signal,
         "intensity_basis": grid.basis,
-        "intensity_age_s": grid.age_s,
+        "intensity_age_s": _known(grid.age_s),
+        "alive": fleet.executor.alive()[node.name],
         "cpu_s_per_inference": cpu_s,
         "energy_j_per_inference": asdict(energy) if energy else None,
         "idle_w": asdict(idle_w) if idle_w else None,
     }
-
-
-def _provenance(fleet: Fleet, inputs: str) -> Iterator[str]:
-    executor = fleet.executor.caps
-    counter = "control group's CPU counter" if executor != "virtual" else "process CPU clock"
-    yield f"Measured: latency, thread CPU seconds of each inference, the {counter} of each node; inputs: {inputs}."
-    yield (
-        "Modelled: joules = CPU seconds x speed factor x (busy - idle power) of each node's device; no power meter was"
-        " read. Grams are marginal (dynamic) energy x the intensity of the node's zone; idle is reported apart."
-    )
-    assumed = [
-        n.name
-        for n, g in zip(fleet.nodes, fleet.grids, strict=True)
-        if g.intensity and g.intensity.method == "assumed"
-    ]
-    guessed = [n.name for n in fleet.nodes if fleet.price.method(n.name) == "assumed"]
-    if guessed:
-        yield (
-            f"Assumed: the power or the speed of the device behind {', '.join(guessed)} rests on a secondary figure;"
-            " its source and interval stand in the table of nodes."
-        )
-    if assumed:
-        yield f"Assumed: the grid intensity of {', '.join(assumed)}, as the scenario declares it."
-    speed = "a kernel quota" if executor != "virtual" else "a declared virtual speed, not a kernel limit"
-    yield (
-        f"Simulated: the {len(fleet.nodes)} sites are processes on one machine, each slowed by {speed}; devices"
-        " and zones are declared. The differences are estimates against the named baseline, not grams saved."
-    )
-    if any(n.link.energy_j_per_byte is None for n in fleet.nodes):
-        yield "Not counted: transfer, since no link declares its energy; embodied carbon; the gateway's own energy."
-    else:
-        yield "Not counted: embodied carbon; the gateway's own energy."
 
 
 def _known(value: float | None) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,15 +18,24 @@ import numpy as np
 from gramwise.core import plugins
 from gramwise.core.clock import Clock, SystemClock
 from gramwise.core.decision import PlanTable, columns
-from gramwise.core.errors import ConfigError, Infeasible, ModelError
+from gramwise.core.errors import (
+    ConfigError,
+    GramwiseError,
+    Infeasible,
+    MeterError,
+    ModelError,
+    NodeLost,
+    Rejected,
+    SourceUnavailable,
+)
 from gramwise.core.machines import Node
 from gramwise.core.model import Variant
-from gramwise.core.protocols import Executor, Policy
+from gramwise.core.protocols import Executor, Meter, Policy
 from gramwise.core.quantity import Quantity
 from gramwise.fleet.scenario import Scenario, check_floor, check_memory, load_scenario
 from gramwise.power.model import host_rate_flop_per_s
 from gramwise.runtime import caps, models
-from gramwise.runtime.engine import Engine, link_delay_s, variant_key
+from gramwise.runtime.engine import Engine, variant_key
 from gramwise.runtime.inprocess import InlineExecutor, InProcessExecutor
 from gramwise.runtime.inputs import Spec
 from gramwise.runtime.pricing import CpuPrice, cpu_price, needs_host_rate
@@ -86,6 +95,7 @@ class Fleet:
     profiles: Mapping[tuple[str, str], Profile]
     host_flop_per_s: Quantity | None
     request_bytes: int = 0
+    meter: Meter | None = None
     clock: Clock = field(default_factory=SystemClock)
 
     def world(self) -> World:
@@ -122,7 +132,7 @@ def read_scenario(path: str | Path, overrides: Mapping[str, Any] | None = None) 
         ConfigError, Infeasible: with file, key and what to write.
     """
     source = plugins.create("intensity", "annual")
-    scenario = load_scenario(path, overrides, known_zones=source.intensity)
+    scenario = load_scenario(path, overrides, known_zones=source.check)
     check_floor(scenario)
     for name in scenario.bench.policies:
         try:
@@ -169,7 +179,7 @@ def grids_of(scenario: Scenario, now_s: float) -> tuple[Grid, ...]:
                 boundary="site",
                 source=row.intensity_source or "declared in the scenario",
             )
-            grids.append(Grid(intensity=declared, age_s=0.0))
+            grids.append(Grid(intensity=declared, age_s=math.nan))  # nobody said of when it is
         else:
             annual = source.intensity(row.zone)
             grids.append(
@@ -227,7 +237,8 @@ async def assemble(
         profiles = await _profile(scenario, executor, held, inputs)
         clock = SystemClock()
         grids = grids_of(scenario, clock.now_s())
-        plans = _plan_table(nodes, variants, held, profiles, price, scenario, inputs)
+        request_bytes = _request_bytes(scenario, executor, held)
+        plans = _plan_table(nodes, variants, profiles, price, scenario, request_bytes)
     except BaseException:
         await executor.close()
         raise
@@ -241,9 +252,19 @@ async def assemble(
         plans=plans,
         profiles=profiles,
         host_flop_per_s=host,
-        request_bytes=sum(v.nbytes for v in inputs.values()) if inputs else 0,
+        request_bytes=request_bytes,
+        meter=_host_meter(),
         clock=clock,
     )
+
+
+def _host_meter() -> Meter | None:
+    """This machine's own energy counters, where there are any and this user may read them."""
+    try:
+        meter: Meter = plugins.create("meter", "rapl")
+    except (MeterError, SourceUnavailable):
+        return None
+    return meter
 
 
 def _held(nodes: Sequence[Node], variants: Sequence[Variant]) -> dict[str, dict[str, Variant]]:
@@ -302,7 +323,17 @@ async def _profile(
         for key, variant in loaded.items():
             given = inputs if variant.model == scenario.model else None
             tensors = given or _random(executor.inputs(node, key), scenario.workload.count)
-            runs = [await executor.run(node, key, tensors) for _ in range(PROFILE_RUNS + 1)][1:]
+            try:
+                runs = [await executor.run(node, key, tensors) for _ in range(PROFILE_RUNS + 1)][1:]
+            except NodeLost as fault:
+                raise _lost_while_profiled(scenario, executor, node, fault) from fault
+            except Rejected as fault:
+                raise ConfigError(
+                    f"{key} does not take the workload's inputs: {fault}.",
+                    file=scenario.path,
+                    key=f"models.{variant.model}.variants.{variant.name}.file",
+                    fix="Write a file whose input has the name, shape and type of the reference variant's.",
+                ) from fault
             times = tuple(run.end_s - run.start_s for run in runs)
             cpu_times = tuple(run.cpu_s for run in runs)
             profiles[node, key] = Profile(
@@ -312,6 +343,22 @@ async def _profile(
                 cpu_times_s=cpu_times,
             )
     return profiles
+
+
+def _lost_while_profiled(
+    scenario: Scenario, executor: LocalExecutor, node: str, fault: NodeLost
+) -> GramwiseError:
+    """A node that dies on its first inference has usually outgrown its memory; say so where the kernel does."""
+    cap = executor.killed_for_memory(node) if isinstance(executor, ProcessExecutor) else None
+    if cap is None:
+        return fault
+    return ConfigError(
+        f"the node was killed at its cap of {cap / 2**20:.0f} MiB on its first request"
+        f" of {scenario.workload.count} inferences.",
+        file=scenario.path,
+        key=f"nodes.{node}.memory",
+        fix="Write a larger memory, a smaller variant, or a smaller workload.count.",
+    )
 
 
 def _random(spec: Spec, count: int) -> dict[str, npt.NDArray[Any]]:
@@ -324,27 +371,39 @@ def _random(spec: Spec, count: int) -> dict[str, npt.NDArray[Any]]:
     }
 
 
+def _request_bytes(
+    scenario: Scenario, executor: LocalExecutor, held: Mapping[str, Mapping[str, Variant]]
+) -> int:
+    """Bytes of one request's inputs to the workload's model; free dimensions other than the first count as one."""
+    for node, loaded in held.items():
+        for key, variant in loaded.items():
+            if variant.model == scenario.model:
+                tensors = _random(executor.inputs(node, key), scenario.workload.count)
+                return sum(v.nbytes for v in tensors.values())
+    return 0
+
+
 def _plan_table(
     nodes: Sequence[Node],
     variants: Sequence[Variant],
-    held: Mapping[str, Mapping[str, Variant]],
     profiles: Mapping[tuple[str, str], Profile],
     price: CpuPrice,
     scenario: Scenario,
-    inputs: Mapping[str, npt.NDArray[Any]] | None,
+    request_bytes: int,
 ) -> PlanTable:
     """A row for every node and variant; what a node does not hold has unknown times and does not fit its memory."""
     count = scenario.workload.count
-    send_bytes = sum(v.nbytes for v in inputs.values()) if inputs else 0
     rows: list[tuple[int, Variant, float, float, float, float]] = []
     for i, node in enumerate(nodes):
         for variant in variants:
             profile = profiles.get((node.name, variant_key(variant.model, variant.name)))
-            latency_s = profile.latency_s / count if profile else math.inf
+            per_s = node.link.bytes_per_s
+            transfer_s = request_bytes / count / per_s if per_s and variant.model == scenario.model else 0.0
+            latency_s = profile.latency_s / count + transfer_s if profile else math.inf
             energy_j = price.energy_j(node.name, profile.cpu_s) / count if profile else math.nan
             fits = profile is not None
             memory = variant.memory_bytes if fits else max(variant.memory_bytes, node.memory_bytes + 1)
-            rows.append((i, variant, latency_s, link_delay_s(node, send_bytes), energy_j, float(memory)))
+            rows.append((i, variant, latency_s, node.link.rtt_s, energy_j, float(memory)))
     references = {(name, table.reference) for name, table in scenario.models.items()}
     return PlanTable(
         node=np.array([r[0] for r in rows]),
@@ -370,5 +429,12 @@ def nothing_alive(fleet: Fleet) -> Infeasible | None:
         return None
     return Infeasible(
         f"{fleet.scenario.path}: nodes: no node is alive ({', '.join(alive)} have died), so nothing can be served."
-        " Look at their memory caps with 'gramwise doctor', or add a node."
+        f"{_memory_hint(fleet, alive)} Add a node, or give them more memory or CPU."
     )
+
+
+def _memory_hint(fleet: Fleet, names: Iterable[str]) -> str:
+    if not isinstance(fleet.executor, ProcessExecutor):
+        return ""
+    killed = [name for name in names if fleet.executor.killed_for_memory(name) is not None]
+    return f" The kernel killed {', '.join(killed)} at the memory cap." if killed else ""

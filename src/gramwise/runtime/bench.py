@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gramwise.core.decision import Outcome, Request
 from gramwise.core.errors import GramwiseError
@@ -36,7 +36,13 @@ from gramwise.schedule import load_policy
 if TYPE_CHECKING:
     from gramwise.runtime.account import Block
 
-Serve = Callable[[Arrival], Coroutine[Any, Any, None]]
+
+class Serve(Protocol):
+    """Serves one arrival, which was due ``due_s`` seconds after the block began (None: now)."""
+
+    def __call__(self, arrival: Arrival, due_s: float | None = None) -> Coroutine[Any, Any, None]: ...
+
+
 Progress = Callable[[str, float], None]
 """Hears what is going on and how much of the whole is done, 0 to 1."""
 
@@ -81,12 +87,17 @@ async def bench(
         directory = RunDirectory(out, scenario.name, _facts(fleet, command, inputs), scenario.toml())
         try:
             contestants = [_contestant(name, fleet, directory) for name in scenario.bench.policies]
+            meter_start = fleet.meter.read() if fleet.meter else None
             await _serve_all(fleet, contestants, inputs, directory, progress)
+            measured_j = (
+                fleet.meter.read().total_j - meter_start.total_j if fleet.meter and meter_start else None
+            )
             summary = account.summarise(
                 fleet,
                 [c.line() for c in contestants],
                 inputs.description,
                 str(directory.path),
+                measured_j,
             )
             directory.finish(summary)
             return summary
@@ -154,8 +165,9 @@ async def _serve_block(
     before = await _usage(fleet)
     start_s = fleet.clock.now_s()
 
-    async def one(arrival: Arrival) -> None:
-        request = _request(fleet.scenario, contestant, repeat, arrival, fleet.clock.now_s())
+    async def one(arrival: Arrival, due_s: float | None = None) -> None:
+        arrival_s = fleet.clock.now_s() if due_s is None else start_s + due_s
+        request = _request(fleet.scenario, contestant, repeat, arrival, arrival_s)
         served = await contestant.engine.serve(request, inputs.request(arrival.seq))
         correct = inputs.correct(arrival.seq, served.outputs)
         outcome = dataclasses.replace(served.outcome, policy=contestant.name, correct=correct)
@@ -183,7 +195,7 @@ async def _open_loop(arrivals: Sequence[Arrival], one: Serve) -> None:
 
     async def timed(arrival: Arrival, due_s: float) -> None:
         await asyncio.sleep(max(0.0, start_s + due_s - loop.time()))
-        await one(arrival)
+        await one(arrival, due_s)
 
     gaps = [arrival.gap_s or 0.0 for arrival in arrivals]
     due = itertools.accumulate([0.0, *gaps[1:]])

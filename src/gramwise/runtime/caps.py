@@ -28,6 +28,9 @@ _LEAST_QUOTA_S = 0.001
 _LONGEST_PERIOD_S = 1.0
 _REMOVE_TRIES = 100
 
+_HOST_LEAF = "gramwise-host"
+"""Group of version 2 into which our own processes move, since a group with children may hold none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -189,6 +192,7 @@ def find(
     *,
     sys_root: Path = Path("/sys/fs/cgroup"),
     proc: Path = Path("/proc/self"),
+    touch: bool = True,
 ) -> Maker:
     """The strongest kind of cap that this user may set here, or the one that is asked for.
 
@@ -196,6 +200,8 @@ def find(
         wanted: ``auto``, ``cgroup-v2``, ``cgroup-v1`` or ``virtual``.
         period_s: CFS period, 0.001 to 1 s (the kernel's limits).
         sys_root, proc: where the hierarchies and this process's groups are found; for tests.
+        touch: make and remove a group to be sure, and take away what runs that were killed have left behind; False
+            only looks.
 
     Raises:
         ConfigError: the kind that was asked for cannot be set here; says why and what to write.
@@ -209,7 +215,7 @@ def find(
     tried: list[str] = []
     for kind, look in (("cgroup-v2", _find_v2), ("cgroup-v1", _find_v1)):
         if wanted in ("auto", kind):
-            maker, why = look(sys_root, proc, period_s)
+            maker, why = look(sys_root, proc, period_s, touch)
             if maker is not None:
                 return maker
             tried.append(why)
@@ -222,7 +228,7 @@ def find(
     )
 
 
-def _find_v1(sys_root: Path, proc: Path, period_s: float) -> tuple[Maker | None, str]:
+def _find_v1(sys_root: Path, proc: Path, period_s: float, touch: bool) -> tuple[Maker | None, str]:
     for part, file in (
         ("cpu", "cpu.cfs_quota_us"),
         ("cpuacct", "cpuacct.usage"),
@@ -233,10 +239,11 @@ def _find_v1(sys_root: Path, proc: Path, period_s: float) -> tuple[Maker | None,
             return None, f"no cgroup version 1 hierarchy {part!r} under {sys_root}"
         if not os.access(home, os.W_OK):
             return None, f"{home} may not be written by this user"
-    return _tried(CgroupV1(sys_root, period_s))
+    maker = CgroupV1(sys_root, period_s)
+    return _tried(maker, [sys_root / part for part in ("cpu", "cpuacct", "memory")]) if touch else (maker, "")
 
 
-def _find_v2(sys_root: Path, proc: Path, period_s: float) -> tuple[Maker | None, str]:
+def _find_v2(sys_root: Path, proc: Path, period_s: float, touch: bool) -> tuple[Maker | None, str]:
     home = _own_unified_group(sys_root, proc)
     if home is None:
         return None, "no unified cgroup hierarchy (version 2) is mounted"
@@ -245,11 +252,14 @@ def _find_v2(sys_root: Path, proc: Path, period_s: float) -> tuple[Maker | None,
         return None, f"controllers {', '.join(sorted(missing))} are not delegated to {home}"
     if not os.access(home, os.W_OK) or not os.access(home / "cgroup.subtree_control", os.W_OK):
         return None, f"{home} may not be written by this user"
+    maker = CgroupV2(home, period_s)
+    if not touch:
+        return maker, ""
     try:
         _hand_down(home)
     except OSError as fault:
         return None, f"controllers cannot be handed down in {home}: {fault.strerror}"
-    return _tried(CgroupV2(home, period_s))
+    return _tried(maker, [home])
 
 
 def _own_unified_group(sys_root: Path, proc: Path) -> Path | None:
@@ -258,7 +268,9 @@ def _own_unified_group(sys_root: Path, proc: Path) -> Path | None:
             with contextlib.suppress(OSError):
                 for line in (proc / "cgroup").read_text(encoding="ascii").splitlines():
                     if line.startswith("0::"):
-                        return mount / line[3:].strip().lstrip("/")
+                        own = mount / line[3:].strip().lstrip("/")
+                        # An earlier run moved this shell into the leaf: the group to work in is the one above.
+                        return own.parent if own.name == _HOST_LEAF else own
     return None
 
 
@@ -270,7 +282,7 @@ def _hand_down(home: Path) -> None:
     try:
         _write(control, "+cpu +memory")
     except OSError:
-        leaf = home / "gramwise-host"
+        leaf = home / _HOST_LEAF
         leaf.mkdir(exist_ok=True)
         for pid in _words(home / "cgroup.procs"):
             with contextlib.suppress(ProcessLookupError):
@@ -278,13 +290,24 @@ def _hand_down(home: Path) -> None:
         _write(control, "+cpu +memory")
 
 
-def _tried(maker: Maker) -> tuple[Maker | None, str]:
+def _tried(maker: Maker, homes: list[Path]) -> tuple[Maker | None, str]:
     """A maker that has made and removed one group: permission bits alone do not tell."""
+    for home in homes:
+        _sweep(home)
     try:
         maker.make("probe", 0.5, 64 * 2**20).remove()
     except (OSError, ExecutionError) as fault:
         return None, f"making a {maker.kind} group failed: {fault}"
     return maker, ""
+
+
+def _sweep(home: Path) -> None:
+    """Remove the groups of runs whose process is gone: one that was killed could not clean up."""
+    for group in home.glob("gramwise-[0-9]*-*"):
+        pid = group.name.split("-")[1]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            with contextlib.suppress(OSError):
+                group.rmdir()
 
 
 @contextlib.contextmanager
@@ -328,7 +351,7 @@ def examine() -> dict[str, object]:
     refused = {}
     for kind in ("cgroup-v2", "cgroup-v1"):
         try:
-            find(kind)
+            find(kind, touch=False)
         except ConfigError as fault:
             refused[kind] = fault.message
         else:

@@ -162,9 +162,10 @@ def aopen(scenario: str | Path, *, policy: str = "grams", executor: ExecutorKind
 
 
 async def _start(scenario: Scenario, policy: str, *, inline: bool = False) -> AsyncFleet:
+    chooser = load_policy(policy)  # before anything runs, since a wrong name must leave nothing running
     fleet = await assemble(scenario, inline=inline)
     hooks: dict[str, Any] = {"sleep": _blocking_sleep} if inline else {}
-    return AsyncFleet(fleet, fleet.engine(load_policy(policy), **hooks))
+    return AsyncFleet(fleet, fleet.engine(chooser, **hooks))
 
 
 class EmbeddedFleet:

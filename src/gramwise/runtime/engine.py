@@ -7,6 +7,7 @@ real nodes and, later, simulated ones on a virtual clock.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 import time
 from collections import deque
@@ -91,9 +92,9 @@ class Engine:
 
     async def serve(self, request: Request, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Served:
         """Take one request to its outcome. A refusal or a loss is an outcome too, not an exception."""
-        decision_s, attempts = 0.0, 0
+        decision_s, attempts, asked = 0.0, 0, request
         while True:
-            decision, fallback, took_s = self.decide(request)
+            decision, fallback, took_s = self.decide(asked)
             decision_s += took_s
             if decision.row < 0:
                 status = "lost" if attempts else "refused"
@@ -108,13 +109,14 @@ class Engine:
             except NodeLost:
                 self._notice_the_dead()
                 if attempts < MAX_ATTEMPTS:
+                    asked = self._hurried(request)
                     continue
                 return Served(
                     outcome=_unserved(request, self.policy.name, "lost", attempts, decision_s),
                     outputs=None,
                     decision=decision,
                 )
-            outcome = self.account(decision, ran, attempts, fallback, decision_s)
+            outcome = self.account(request, decision, ran, attempts, fallback, decision_s)
             return Served(outcome=outcome, outputs=ran.outputs, decision=decision)
 
     def _notice_the_dead(self) -> None:
@@ -125,6 +127,13 @@ class Engine:
         for node, alive in self.executor.alive().items():
             if not alive:
                 self.world.lost(node)
+
+    def _hurried(self, request: Request) -> Request:
+        """The request as it stands now: what its first try took is gone from its deadline."""
+        if request.deadline_s is None:
+            return request
+        left_s = request.deadline_s - (self.clock.now_s() - request.arrival_s)
+        return dataclasses.replace(request, deadline_s=max(0.0, left_s))
 
     def decide(self, request: Request) -> tuple[Decision, bool, float]:
         """The decision, whether it is the fallback's, and the seconds it took, the snapshot not included."""
@@ -159,16 +168,23 @@ class Engine:
             took_s = ran.end_s - ran.start_s
             return ran
         except NodeLost:
-            self.world.lost(plan.node)
+            if not self.executor.alive().get(plan.node, False):  # a node of several processes may have others left
+                self.world.lost(plan.node)
             raise
         finally:
             self.world.end(plan.node, request.id, self.clock.now_s(), took_s)
 
     def account(
-        self, decision: Decision, ran: Ran, attempts: int, fallback: bool, decision_s: float
+        self,
+        request: Request,
+        decision: Decision,
+        ran: Ran,
+        attempts: int,
+        fallback: bool,
+        decision_s: float,
     ) -> Outcome:
         """What it cost: measured CPU seconds through the energy model, priced at the node's intensity."""
-        request, node = decision.request, decision.node
+        node = decision.node
         assert node is not None
         now_s = self.clock.now_s()
         latency_s = now_s - request.arrival_s

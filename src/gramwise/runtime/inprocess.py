@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from gramwise.core.clock import SystemClock
 from gramwise.core.errors import Rejected
 from gramwise.core.machines import Node
 from gramwise.core.protocols import NodeUsage, Ran
@@ -23,22 +24,27 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+_CLOCK = SystemClock()
+
+
 class _ThreadNode:
     def __init__(self, node: Node, models: Mapping[str, Session]) -> None:
         self.node, self.sessions = node, models
         self.pool = ThreadPoolExecutor(node.slots, thread_name_prefix=f"gramwise-{node.name}")
         self.attributed_s = 0.0
+        self._lock = threading.Lock()
 
     def run(self, variant: str, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Ran:
         session = self.sessions.get(variant)
         if session is None:
             raise Rejected(f"node {self.node.name} holds no {variant}")
-        start_s = time.time()
+        start_s = _CLOCK.now_s()
         outputs, cpu_s = session.run(inputs)
         if self.node.cpu_share < 1.0:
             time.sleep(max(0.0, cpu_s * (1.0 / self.node.cpu_share - 1.0)))
-        self.attributed_s += cpu_s
-        return Ran(outputs=outputs, start_s=start_s, end_s=time.time(), cpu_s=cpu_s)
+        with self._lock:
+            self.attributed_s += cpu_s
+        return Ran(outputs=outputs, start_s=start_s, end_s=_CLOCK.now_s(), cpu_s=cpu_s)
 
 
 class InProcessExecutor:
@@ -72,7 +78,7 @@ class InProcessExecutor:
 
     async def usage(self, node: str) -> NodeUsage:
         """Attributed time only: the process belongs to somebody else, so no counter is the node's own."""
-        return NodeUsage(attributed_s=self._nodes[node].attributed_s, overhead_s=0.0, metered_s=None)
+        return NodeUsage(attributed_s=self._nodes[node].attributed_s, overhead_s=None, metered_s=None)
 
     async def close(self) -> None:
         """Stop the threads."""

@@ -129,7 +129,7 @@ def _read(
     path: Path, source: str | Path
 ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.integer[Any]] | None]:
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             images, labels = data["images"], data["labels"].astype(np.int64) if "labels" in data else None
     except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as fault:
         raise ConfigError(

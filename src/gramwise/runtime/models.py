@@ -8,12 +8,13 @@ from pathlib import Path
 from gramwise.core.errors import ConfigError, ModelError, SourceUnavailable, did_you_mean
 
 RUNTIME_BYTES = 80 * 2**20
-"""Resident memory of a node process before it loads a model. Measured 66 to 76 MiB on Linux x86-64 with onnxruntime
-1.31 and Python 3.11 (docs/measurements/01-first-light.md), rounded up."""
+"""What a node process takes besides its models. Measured on Linux x86-64 with onnxruntime 1.31 and Python 3.11: 52 MiB
+(docs/measurements/01-first-light.md). The rest is room for activations, which depend on the request and are not
+predicted (46 MiB for forty digits images): where they outgrow it, the kernel's cap decides."""
 
 LOAD_FACTOR = 3
 """Bytes a loaded model takes per byte of its file: the parsed file, the weights, and their packed copies; measured
-2.2 to 2.9 (docs/measurements/01-first-light.md), rounded up."""
+2.6 to 2.8 (docs/measurements/01-first-light.md), rounded up."""
 
 
 def resolve(file: str, base: Path, *, source: str | Path, key: str) -> Path:
@@ -33,7 +34,7 @@ def resolve(file: str, base: Path, *, source: str | Path, key: str) -> Path:
         return _shipped(name, source, key)
     if scheme == "zoo":
         return _built(name, source, key)
-    path = (base / file).expanduser()
+    path = base / Path(file).expanduser()
     if not path.is_file():
         raise ModelError(
             f"{source}: {key}: there is no file {path}. Write the path of an ONNX file, package:NAME or zoo:NAME."

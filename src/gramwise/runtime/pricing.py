@@ -58,9 +58,17 @@ def _price(node: Node, host_flop_per_s: Quantity | None) -> Quantity | None:
     return energy_quantity(1.0, speed=_speed(node, host_flop_per_s), idle_w=idle_w, busy_w=busy_w)
 
 
-def _speed(node: Node, host_flop_per_s: Quantity | None) -> Quantity | float:
+def _speed(node: Node, host_flop_per_s: Quantity | None) -> Quantity:
     if node.speed_factor is not None:
-        return node.speed_factor
+        return Quantity(
+            value=node.speed_factor,
+            low=node.speed_factor,
+            high=node.speed_factor,
+            unit="1",
+            method="assumed",
+            boundary="board",
+            source=f"declared in the scenario for {node.name}, without an interval",
+        )
     rate = node.device.facts.get("sustained_flop_per_s")
     if rate is None or host_flop_per_s is None:
         raise ConfigError(

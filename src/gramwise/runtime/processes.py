@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 START_LIMIT_S = 120.0
 """A node that has not loaded its models by then is given up; a 0.05 CPU share loads MobileNetV2 in about 20 s."""
 
+SILENCE_LIMIT_S = 60.0
+"""A node that says nothing about a request for this long, divided by its CPU share, is taken for dead and killed, so
+that the request can go on elsewhere."""
+
 _STOP_LIMIT_S = 5.0
 
 
@@ -106,10 +110,12 @@ class _LocalNode:
         self.free: asyncio.Queue[_Slot | None] = asyncio.Queue()
         self.counter_at_start_s = 0.0
         self.last_clocks: dict[int, wire.Clocks] = {}
+        self.silence_limit_s = SILENCE_LIMIT_S / min(1.0, node.cpu_share)
+        self.exchanges: set[asyncio.Task[Ran]] = set()
 
     @property
     def alive(self) -> bool:
-        return bool(self.slots) and all(slot.alive for slot in self.slots)
+        return any(slot.alive for slot in self.slots)
 
     async def start(self, models: Mapping[str, str]) -> None:
         for _ in range(self.node.slots):
@@ -132,12 +138,13 @@ class _LocalNode:
             "memory": memory.descriptor,
             "join": [str(file) for file in self.group.join],
             "models": dict(models),
-            "virtual_share": self.node.cpu_share if self.group.kind == "virtual" else None,
+            "virtual_share": self.node.cpu_share / self.node.slots if self.group.kind == "virtual" else None,
         }
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - not a pipe: one that nobody reads fills up and blocks
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-m", "gramwise.runtime.worker", json.dumps(order)],
+                # -P: the user's folder is no place to import from.
+                [sys.executable, "-P", "-m", "gramwise.runtime.worker", json.dumps(order)],
                 pass_fds=(theirs.fileno(), memory.descriptor),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -181,13 +188,35 @@ class _LocalNode:
         if slot is None:  # the node died while we waited: wake the next in line too
             self.free.put_nowait(None)
             raise NodeLost(f"node {self.node.name} died")
+        # A caller who gives up must not leave an answer behind that the next one would take for its own: the exchange
+        # goes on to its end by itself, and gives the slot back then.
+        exchange = asyncio.create_task(self._exchange(slot, variant, inputs))
+        self.exchanges.add(exchange)
+        exchange.add_done_callback(self._done)
+        return await asyncio.shield(exchange)
+
+    def _done(self, exchange: asyncio.Task[Ran]) -> None:
+        self.exchanges.discard(exchange)
+        if not exchange.cancelled():
+            exchange.exception()  # a fault that nobody waits for any more is not worth a warning
+
+    async def _exchange(
+        self, slot: _Slot, variant: str, inputs: Mapping[str, npt.NDArray[np.generic]]
+    ) -> Ran:
         try:
             tensors = slot.memory.write(inputs)
-            answer = await slot.ask(wire.Run(variant, tensors, slot.memory.size))
+            async with asyncio.timeout(self.silence_limit_s):
+                answer = await slot.ask(wire.Run(variant, tensors, slot.memory.size))
         except NodeLost:
             raise NodeLost(f"node {self.node.name} died") from None
+        except TimeoutError:
+            why = f"node {self.node.name} did not answer for {self.silence_limit_s:.0f} s"
+            raise NodeLost(why) from None
         finally:
-            self.free.put_nowait(None if slot.lost else slot)
+            if not slot.lost:
+                self.free.put_nowait(slot)
+            elif not self.alive:
+                self.free.put_nowait(None)
         if isinstance(answer, wire.Done):
             self._attribute(slot, answer.cpu_s)
             outputs = wire.unpack(answer.tensors, answer.data)
@@ -204,8 +233,9 @@ class _LocalNode:
     async def usage(self) -> NodeUsage:
         for slot in self.slots:
             if slot.alive:
-                with contextlib.suppress(NodeLost):
-                    answer = await slot.ask(wire.Usage())
+                with contextlib.suppress(NodeLost, TimeoutError):
+                    async with asyncio.timeout(self.silence_limit_s):
+                        answer = await slot.ask(wire.Usage())
                     if isinstance(answer, wire.Clocks):
                         self.last_clocks[slot.process.pid] = answer
         clocks = self.last_clocks.values()
@@ -279,6 +309,11 @@ class ProcessExecutor:
         """Peak resident memory of the node's first process once its models were loaded."""
         ready = self._nodes[node].slots[0].ready
         return ready.rss_bytes if ready else 0
+
+    def killed_for_memory(self, node: str) -> int | None:
+        """The cap in bytes at which the kernel killed the node, or None."""
+        group = self._nodes[node].group
+        return group.memory_bytes if group.memory_kills() else None
 
     def pids(self, node: str) -> list[int]:
         """Process ids of a node."""

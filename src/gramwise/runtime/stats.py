@@ -37,7 +37,8 @@ def paired_interval(
         level: of the interval.
 
     Returns:
-        Low and high, or None with fewer than two pairs. Source: Davison and Hinkley, Bootstrap Methods and their
+        Low and high, or None with fewer than two pairs or where the statistic is undefined (a mean of 0 below a
+        fraction). Source: Davison and Hinkley, Bootstrap Methods and their
         Application (1997), sections 2.4 and 5.3.
     """
     a, b = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
@@ -52,6 +53,8 @@ def paired_interval(
     picks = np.random.default_rng(seed).integers(groups, size=(_DRAWS, groups))
     size = weight[picks].sum(axis=1)
     values = statistic(sum_a[picks].sum(axis=1) / size, sum_b[picks].sum(axis=1) / size)
+    if not np.isfinite(values).all():
+        return None
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(values, (tail, 1.0 - tail))
     return float(low), float(high)
@@ -60,5 +63,5 @@ def paired_interval(
 def relative_change(
     ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """``ours / theirs - 1``."""
-    return ours / theirs - 1.0
+    """``ours / theirs - 1``; NaN where ``theirs`` is 0."""
+    return np.divide(ours, theirs, out=np.full_like(ours, np.nan), where=theirs != 0) - 1.0

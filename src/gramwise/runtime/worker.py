@@ -6,13 +6,16 @@ each run), overhead (thread CPU of its own work round them) and, for where no co
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
+from gramwise.core.clock import Clock, SystemClock
 from gramwise.core.errors import ModelError, Rejected
 from gramwise.runtime import caps, wire
 from gramwise.runtime.session import Session
@@ -34,17 +37,18 @@ def serve(
     # What loading cost is not part of any window, so every clock starts here.
     attributed_s = overhead_s = 0.0
     mark_s, process_mark_s = time.thread_time(), time.process_time()
+    clock = SystemClock()
     while (body := _receive(connection)) is not None:
         question = wire.read_question(body)
         if isinstance(question, wire.Usage):
             clocks = wire.Clocks(attributed_s, overhead_s, time.process_time() - process_mark_s)
             connection.sendall(wire.frame(clocks))
         else:
-            before_s = time.thread_time()
-            answer, cpu_s, after_s = _run(question, sessions, memory, virtual_share)
-            overhead_s += before_s - mark_s
+            answer, cpu_s = _run(question, sessions, memory, virtual_share, clock)
             attributed_s += cpu_s
-            mark_s = after_s
+            overhead_s -= (
+                cpu_s  # what this turn took besides: its own clock from mark to mark, less the inference
+            )
             connection.sendall(wire.frame(answer))
         now_s = time.thread_time()
         overhead_s += now_s - mark_s
@@ -56,23 +60,23 @@ def _run(
     sessions: dict[str, Session],
     memory: wire.SharedMemory,
     virtual_share: float | None,
-) -> tuple[wire.Answer, float, float]:
-    """The answer, the CPU seconds of the inference, and the thread clock right after it."""
+    clock: Clock,
+) -> tuple[wire.Answer, float]:
+    """The answer, and the CPU seconds of the inference."""
     memory.remap(question.size)
-    start_s = time.time()
+    start_s = clock.now_s()
     try:
         session = sessions[question.variant]
     except KeyError:
-        return wire.Fault("rejected", f"this node holds no {question.variant}"), 0.0, time.thread_time()
+        return wire.Fault("rejected", f"this node holds no {question.variant}"), 0.0
     try:
         outputs, cpu_s = session.run(memory.read(question.tensors))
-        after_s = time.thread_time()
         tensors, data = wire.pack(outputs)
     except Rejected as fault:
-        return wire.Fault("rejected", str(fault)), 0.0, time.thread_time()
+        return wire.Fault("rejected", str(fault)), 0.0
     if virtual_share is not None:
         time.sleep(max(0.0, cpu_s * (1.0 / virtual_share - 1.0)))
-    return wire.Done(tensors, data, start_s, time.time(), cpu_s), cpu_s, after_s
+    return wire.Done(tensors, data, start_s, clock.now_s(), cpu_s), cpu_s
 
 
 def _receive(connection: socket.socket) -> bytes | None:
@@ -91,6 +95,11 @@ def _exactly(connection: socket.socket, size: int) -> bytes | None:
 
 
 def _rss_bytes() -> int:
+    """Peak resident memory of this program; getrusage alone would count what the parent held when it forked."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

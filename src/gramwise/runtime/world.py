@@ -23,6 +23,9 @@ from gramwise.core.quantity import Basis, Quantity, Signal
 if TYPE_CHECKING:
     pass
 
+AGEING_STEP_S = 60.0
+"""How often intensities grow older where an age limit is set; a step makes a new version."""
+
 BUSY_MEMORY_S = 1.0
 """Time constant of ``busy_frac``: the published monitor polls container CPU about once a second."""
 
@@ -70,6 +73,8 @@ class World:
         self._plans, self._baseline, self._max_age_s = plans, baseline, max_intensity_age_s
         self._lock = threading.Lock()  # synchronous callers come from several threads
         self._alive = [True] * len(nodes)
+        self._start_s: float | None = None
+        self._aged_s = 0.0
         n = len(nodes)
         self._inflight: list[dict[str, float]] = [{} for _ in nodes]
         self._times_s: list[deque[float]] = [deque(maxlen=MEAN_OF) for _ in nodes]
@@ -86,7 +91,7 @@ class World:
         self._names = tuple(node.name for node in self.nodes)
         self._zones = tuple(node.zone for node in self.nodes)
         self._intensity = columns([g.intensity.value if g.intensity else math.nan for g in self._grids])
-        self._age = columns([g.age_s for g in self._grids])
+        self._age = columns([g.age_s + self._aged_s for g in self._grids])
         self._pue = columns([n.pue for n in self.nodes])
         self._share = columns([n.cpu_share for n in self.nodes])
         self._memory = columns([n.memory_bytes for n in self.nodes])
@@ -98,7 +103,8 @@ class World:
     def renew(self, plans: PlanTable | None = None, grids: Sequence[Grid] | None = None) -> None:
         """New plans or new intensities: the next snapshot has the next version."""
         self._plans = plans if plans is not None else self._plans
-        self._grids = tuple(grids) if grids is not None else self._grids
+        if grids is not None:
+            self._grids, self._start_s, self._aged_s = tuple(grids), None, 0.0
         self._refresh()
 
     def lost(self, node: str) -> None:
@@ -151,7 +157,16 @@ class World:
     def snapshot(self, now_s: float) -> Snapshot:
         """Everything a decision may know at this moment."""
         with self._lock:
+            self._grow_older(now_s)
             return self._snapshot(now_s)
+
+    def _grow_older(self, now_s: float) -> None:
+        """Ages were right when the grids were given; where a limit rests on them, carry them forward."""
+        if self._start_s is None:
+            self._start_s = now_s
+        if self._max_age_s is not None and now_s - self._start_s - self._aged_s >= AGEING_STEP_S:
+            self._aged_s = now_s - self._start_s
+            self._refresh()
 
     def _snapshot(self, now_s: float) -> Snapshot:
         keep = np.exp((self._busy_at_s - now_s) / BUSY_MEMORY_S)

@@ -1,0 +1,107 @@
+"""The real command line in a process of its own, and one bench that several tests look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parents[1] / "src"
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's, without settings of gramwise's own, and wide enough that no table wraps."""
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("GRAMWISE_")}
+    return {**plain, "PYTHONPATH": str(SOURCE), "COLUMNS": "160", **extra}
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: its code, its two streams and, with --json, the document."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as one JSON document and nothing else."""
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Done]
+
+
+def run(*arguments: str | Path, cwd: Path, env: dict[str, str] | None = None) -> Done:
+    done = subprocess.run(
+        [sys.executable, "-m", "gramwise", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**(env or {})),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Runs ``gramwise ARGUMENTS`` in a fresh folder."""
+
+    def cli(*arguments: str | Path, cwd: Path = tmp_path, **env: str) -> Done:
+        return run(*arguments, cwd=cwd, env=env)
+
+    return cli
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts ``gramwise ARGUMENTS`` in a fresh folder and session, for a test to interfere with."""
+
+    def start(*arguments: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "gramwise", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A finished bench: what it printed and where its run directory is."""
+
+    done: Done
+    run_dir: Path
+
+
+@pytest.fixture(scope="session")
+def bench(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Three policies, twenty requests each of about 20 ms of CPU, on real capped processes."""
+    folder = tmp_path_factory.mktemp("bench")
+    for file in furnished.iterdir():
+        shutil.copy(file, folder)
+    text = (HERE / "tiny.toml").read_text("utf-8").replace("count = 40", "count = 2000")
+    assert "count = 2000" in text
+    (folder / "tiny.toml").write_text(text, "utf-8")
+    done = run("bench", "tiny.toml", "--json", "--out", "runs", cwd=folder)
+    assert done.code == 0, done.err
+    return Bench(done, folder / done.document["run_dir"])
