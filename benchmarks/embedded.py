@@ -6,12 +6,15 @@ the median of the pairs' ratios, so that a noisy second touches both sides. The 
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as gramwise sets it: both sides run the same library
 import onnxruntime as ort
 
 import gramwise

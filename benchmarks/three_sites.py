@@ -5,7 +5,7 @@ from __future__ import annotations
 from record import finish, row
 from serve import paired_change, policies, run
 
-BLOCK = 15
+BLOCK = 5
 RIVALS = ("greenest-zone", "carbonedge-green")
 POLICIES = ("monolithic", "fastest", *RIVALS, "grams", "grams+variants")
 

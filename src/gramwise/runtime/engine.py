@@ -168,7 +168,9 @@ class Engine:
             took_s = ran.end_s - ran.start_s
             return ran
         except NodeLost:
-            if not self.executor.alive().get(plan.node, False):  # a node of several processes may have others left
+            if not self.executor.alive().get(
+                plan.node, False
+            ):  # a node of several processes may have others left
                 self.world.lost(plan.node)
             raise
         finally:

@@ -95,7 +95,10 @@ class InlineExecutor(InProcessExecutor):
 
     def __init__(self, nodes: Sequence[Node], models: Mapping[str, Mapping[str, str]]) -> None:
         super().__init__(nodes, models)
-        self._slots = {node.name: threading.Semaphore(node.slots) for node in nodes}
+        # A lock is C, a semaphore is Python: the difference is felt on every request.
+        self._slots = {
+            n.name: threading.Semaphore(n.slots) if n.slots > 1 else threading.Lock() for n in nodes
+        }
 
     async def run(self, node: str, variant: str, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Ran:
         """See `gramwise.core.protocols.Executor.run`; blocks the calling thread."""

@@ -77,8 +77,10 @@ class World:
         self._aged_s = 0.0
         n = len(nodes)
         self._inflight: list[dict[str, float]] = [{} for _ in nodes]
+        self._sum_s = [0.0] * n
         self._times_s: list[deque[float]] = [deque(maxlen=MEAN_OF) for _ in nodes]
         self._queued, self._assigned = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        self._none = columns([0.0] * n)
         self._free_at_s, self._busy_at_s, self._busy = np.zeros(n), np.zeros(n), np.zeros(n)
         self._recent_s, self._mean_s = np.full(n, math.nan), np.full(n, math.nan)
         for name, times in (history or {}).items():
@@ -143,12 +145,15 @@ class World:
 
     def _took(self, i: int, times_s: Sequence[float]) -> None:
         """Add execution times to a node's history; the means are kept, since decisions outnumber completions."""
-        history = self._times_s[i]
-        history.extend(times_s)
+        history, total_s = self._times_s[i], self._sum_s[i]
+        for time_s in times_s:
+            total_s += time_s - (history[0] if len(history) == MEAN_OF else 0.0)
+            history.append(time_s)
         if history:
-            recent = list(history)[-RECENT_OF:]
-            self._recent_s[i] = sum(recent) / len(recent)
-            self._mean_s[i] = sum(history) / len(history)
+            newest = min(RECENT_OF, len(history))
+            self._recent_s[i] = sum(history[-k] for k in range(1, newest + 1)) / newest
+            self._mean_s[i] = total_s / len(history)
+        self._sum_s[i] = total_s
 
     def intensity(self, node: str) -> Quantity | None:
         """Grid intensity of a node, as it is in force now."""
@@ -170,8 +175,13 @@ class World:
 
     def _snapshot(self, now_s: float) -> Snapshot:
         keep = np.exp((self._busy_at_s - now_s) / BUSY_MEMORY_S)
-        in_use = np.minimum(1.0, self._queued / self._slots)
-        full = self._queued >= self._slots
+        busy_frac = self._busy * keep
+        backlog_s = self._none
+        if any(self._inflight):  # an idle fleet, the usual embedded case, is spared this
+            in_use = np.minimum(1.0, self._queued / self._slots)
+            busy_frac += in_use * (1.0 - keep)
+            full = self._queued >= self._slots
+            backlog_s = np.where(full, np.maximum(self._free_at_s - now_s, 0.0), 0.0)
         first = self._grids[0]
         return Snapshot(
             version=self.version,
@@ -193,8 +203,8 @@ class World:
             baseline=self._baseline,
             max_intensity_age_s=self._max_age_s,
             queued=self._queued.copy(),
-            backlog_s=np.where(full, np.maximum(self._free_at_s - now_s, 0.0), 0.0),
-            busy_frac=self._busy * keep + in_use * (1.0 - keep),
+            backlog_s=backlog_s,
+            busy_frac=busy_frac,
             assigned=self._assigned.copy(),
             recent_s=self._recent_s.copy(),
             mean_s=self._mean_s.copy(),
