@@ -2,144 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
-from gramwise.core.decision import Outcome
-from gramwise.core.errors import SourceUnavailable
-from gramwise.core.protocols import NodeUsage
 from gramwise.core.quantity import Quantity, weakest
 from gramwise.core.series import percentile
 from gramwise.core.units import carbon_g
-from gramwise.optimize.bounds import capacity_bound, captured_frac, closed_form_bound, gap_frac
+from gramwise.optimize.bounds import captured_frac, gap_frac
 from gramwise.power.model import Balance, idle_energy_j
 from gramwise.runtime.assembly import Fleet
-from gramwise.runtime.engine import variant_key
+from gramwise.runtime.pool import Pool
 from gramwise.runtime.provenance import sentences
 from gramwise.runtime.stats import paired_interval, relative_change
+from gramwise.runtime.tally import Line, known
 
 SCHEMA = "gramwise.bench/1"
 
 _BOUNDARIES = ("chip", "board", "wall", "site")
-
-Kept = tuple[int, int, int, Outcome]
-"""Repeat, block, position and what happened."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeBlock:
-    """One node over one block: CPU seconds by their own clocks and counters, and the joules they stand for."""
-
-    node: str
-    attributed_s: float
-    overhead_s: float | None
-    metered_s: float | None
-    balance: Balance
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """All nodes over one block of one policy."""
-
-    policy: str
-    repeat: int
-    block: int
-    window_s: float
-    nodes: tuple[NodeBlock, ...]
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of ``nodes.csv``."""
-        for n in self.nodes:
-            yield {
-                "policy": self.policy,
-                "repeat": self.repeat,
-                "block": self.block,
-                "node": n.node,
-                "window_s": self.window_s,
-                **asdict(n.balance),
-                "attributed_s": n.attributed_s,
-                "overhead_s": n.overhead_s,
-                "metered_s": n.metered_s,
-            }
-
-
-def block(
-    fleet: Fleet,
-    policy: str,
-    repeat: int,
-    number: int,
-    window_s: float,
-    before: Mapping[str, NodeUsage],
-    after: Mapping[str, NodeUsage],
-) -> Block:
-    """Account one block: each part from its own clock, all through the same power model."""
-    nodes = tuple(
-        _node_block(fleet, node.name, window_s, before[node.name], after[node.name]) for node in fleet.nodes
-    )
-    return Block(policy=policy, repeat=repeat, block=number, window_s=window_s, nodes=nodes)
-
-
-def _node_block(fleet: Fleet, node: str, window_s: float, before: NodeUsage, after: NodeUsage) -> NodeBlock:
-    idle_w = fleet.price.idle_w[node]
-    idle_j = math.nan if idle_w is None else idle_energy_j(window_s, idle_w.value)
-    known = before.metered_s is not None and after.metered_s is not None
-    metered_s = (after.metered_s or 0.0) - (before.metered_s or 0.0) if known else None
-    attributed_s = after.attributed_s - before.attributed_s
-    counted = before.overhead_s is not None and after.overhead_s is not None
-    overhead_s = (after.overhead_s or 0.0) - (before.overhead_s or 0.0) if counted else None
-    balance = Balance(
-        attributed_j=fleet.price.energy_j(node, attributed_s),
-        idle_j=idle_j,
-        overhead_j=math.nan if overhead_s is None else fleet.price.energy_j(node, overhead_s),
-        metered_j=None if metered_s is None else fleet.price.energy_j(node, metered_s) + idle_j,
-    )
-    return NodeBlock(
-        node=node, attributed_s=attributed_s, overhead_s=overhead_s, metered_s=metered_s, balance=balance
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What one policy did: accuracy floor of its requests, outcomes, blocks, and how long its snapshots took."""
-
-    name: str
-    floor: float | None
-    kept: Sequence[Kept]
-    blocks: Sequence[Block]
-    snapshot_times_s: Sequence[float]
-
-    @property
-    def done(self) -> list[Outcome]:
-        return [o for *_, o in self.kept if o.status == "completed"]
-
-    @property
-    def inferences(self) -> int:
-        return sum(o.count for o in self.done)
-
-    @property
-    def window_s(self) -> float:
-        return sum(b.window_s for b in self.blocks)
-
-    def per_inference(self, what: Callable[[Outcome], float]) -> float | None:
-        """Sum over outcomes per inference; None when unknown or nothing was completed."""
-        total = sum(what(o) for o in self.done)
-        return _known(total / self.inferences) if self.inferences else None
-
-    def carbon(self) -> float | None:
-        return self.per_inference(lambda o: o.cost.carbon_g)
-
-    def pairs(self) -> dict[tuple[int, int], tuple[int, float]]:
-        """Block and grams per inference by (repeat, position), for pairing."""
-        return {
-            (repeat, seq): (number, o.cost.carbon_g / o.count)
-            for repeat, number, seq, o in self.kept
-            if o.status == "completed" and math.isfinite(o.cost.carbon_g)
-        }
 
 
 def summarise(
@@ -160,7 +41,7 @@ def summarise(
     """
     lines = list(results)
     baseline = next((line for line in lines if line.name == "monolithic"), None)
-    pool = _Pool(fleet, lines)
+    pool = Pool(fleet, lines)
     bounds = {line.name: (*pool.bounds(line.floor), _captured_pooled(pool, line, baseline)) for line in lines}
     plain = pool.bounds(None)
     floor = fleet.scenario.goals.accuracy_floor_frac
@@ -180,7 +61,7 @@ def summarise(
             "b1_variants_g_per_inference": loose[1],
         },
         "nodes": [_node(fleet, i, pool) for i in range(len(fleet.nodes))],
-        "balance": None if balance is None else {k: _known(v) for k, v in asdict(balance).items()},
+        "balance": None if balance is None else {k: known(v) for k, v in asdict(balance).items()},
         "energy_closure_frac": balance.closure_frac if balance else None,
         "dynamic_closure_frac": balance.dynamic_closure_frac if balance else None,
         "host_measured_j": host_measured_j,
@@ -330,79 +211,7 @@ def _carbon_quantity(fleet: Fleet, line: Line) -> dict[str, Any] | None:
     )
 
 
-class _Pool:
-    """Mean joules and CPU seconds of one inference by node and variant, pooled over all policies of the run."""
-
-    def __init__(self, fleet: Fleet, lines: Sequence[Line]) -> None:
-        self.fleet, self.lines = fleet, lines
-        self.cpu_s: dict[tuple[str, str], float] = {}
-        count: Counter[tuple[str, str]] = Counter()
-        total: dict[tuple[str, str], float] = {}
-        for line in lines:
-            for o in line.done:
-                key = (o.node, o.variant)
-                count[key] += o.count
-                total[key] = total.get(key, 0.0) + o.cpu_s
-        for i, node in enumerate(fleet.plans.node.tolist()):
-            name, variant = fleet.nodes[node].name, fleet.plans.variant[i]
-            if fleet.plans.model[i] != fleet.scenario.model:
-                continue
-            profile = fleet.profiles.get((name, variant_key(fleet.scenario.model, variant)))
-            if count[name, variant]:
-                self.cpu_s[name, variant] = total[name, variant] / count[name, variant]
-            elif profile is not None:  # nobody used it in this run: what warming up measured
-                self.cpu_s[name, variant] = (
-                    float(np.mean(profile.cpu_times_s)) / fleet.scenario.workload.count
-                )
-
-    def candidates(self, floor: float | None) -> Iterator[tuple[int, float, float]]:
-        """Node, grams and CPU seconds of one inference, for each plan that a request with this floor permits."""
-        table = self.fleet.plans
-        for row, node in enumerate(table.node.tolist()):
-            name, variant = self.fleet.nodes[node].name, table.variant[row]
-            permitted = table.reference[row] if floor is None else table.accuracy_frac[row] >= floor
-            grams = self.grams(node, variant)
-            if permitted and math.isfinite(grams):
-                yield node, grams, self.cpu_s[name, variant]
-
-    def grams(self, node: int, variant: str) -> float:
-        """Grams of one inference at pooled CPU seconds; NaN when unknown."""
-        at, grid = self.fleet.nodes[node], self.fleet.grids[node].intensity
-        cpu_s = self.cpu_s.get((at.name, variant), math.nan)
-        return (
-            math.nan
-            if grid is None
-            else carbon_g(self.fleet.price.energy_j(at.name, cpu_s), grid.value, at.pue)
-        )
-
-    def carbon_g(self, line: Line) -> float | None:
-        """Grams per inference of what a policy chose, at pooled CPU seconds."""
-        index = {node.name: i for i, node in enumerate(self.fleet.nodes)}
-        return line.per_inference(lambda o: self.grams(index[o.node], o.variant) * o.count)
-
-    def bounds(self, floor: float | None) -> tuple[float | None, float | None]:
-        """B0 and B1 in grams per inference, for the stream that the run served.
-
-        B1 gives each node the longest window that any policy took, so it bounds every one of them.
-        """
-        options = list(self.candidates(floor))
-        count = max((line.inferences for line in self.lines), default=0)
-        if not options or not count:
-            return None, None
-        grams = np.array([[o[1] for o in options]])
-        busy_s = np.array([[o[2] for o in options]])
-        number = np.array([float(count)])
-        window_s = max(line.window_s for line in self.lines)
-        capacity_s = np.array([min(n.slots, n.cpu_share) * window_s for n in self.fleet.nodes])  # CPU seconds
-        b0 = closed_form_bound(grams, number) / count
-        try:
-            b1 = capacity_bound(grams, number, busy_s, np.array([o[0] for o in options]), capacity_s)
-        except SourceUnavailable:
-            return b0, None
-        return b0, b1.carbon_g / count
-
-
-def _captured_pooled(pool: _Pool, line: Line, baseline: Line | None) -> float | None:
+def _captured_pooled(pool: Pool, line: Line, baseline: Line | None) -> float | None:
     """Captured share of B0 with every inference at its node's pooled joules: decisions without the clocks' noise."""
     ours, base = pool.carbon_g(line), pool.carbon_g(baseline) if baseline else None
     return None if ours is None or base is None else captured_frac(base, ours, pool.bounds(line.floor)[0])
@@ -417,7 +226,7 @@ def _balance(lines: Sequence[Line]) -> Balance | None:
     return total
 
 
-def _node(fleet: Fleet, i: int, pool: _Pool) -> dict[str, Any]:
+def _node(fleet: Fleet, i: int, pool: Pool) -> dict[str, Any]:
     node, grid = fleet.nodes[i], fleet.grids[i]
     price, idle_w = fleet.price.j_per_cpu_s[node.name], fleet.price.idle_w[node.name]
     reference = fleet.scenario.models[fleet.scenario.model].reference
@@ -445,13 +254,9 @@ def _node(fleet: Fleet, i: int, pool: _Pool) -> dict[str, Any]:
         "intensity": asdict(grid.intensity) if grid.intensity else None,
         "intensity_signal": grid.signal,
         "intensity_basis": grid.basis,
-        "intensity_age_s": _known(grid.age_s),
+        "intensity_age_s": known(grid.age_s),
         "alive": fleet.executor.alive()[node.name],
         "cpu_s_per_inference": cpu_s,
         "energy_j_per_inference": asdict(energy) if energy else None,
         "idle_w": asdict(idle_w) if idle_w else None,
     }
-
-
-def _known(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else value

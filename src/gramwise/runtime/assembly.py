@@ -7,78 +7,41 @@ what each variant takes on each node, what a CPU second costs there, how clean i
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from gramwise.core import plugins
 from gramwise.core.clock import Clock, SystemClock
-from gramwise.core.decision import PlanTable, columns
+from gramwise.core.decision import PlanTable
 from gramwise.core.errors import (
     ConfigError,
-    GramwiseError,
     Infeasible,
     MeterError,
     ModelError,
-    NodeLost,
-    Rejected,
     SourceUnavailable,
 )
 from gramwise.core.machines import Node
 from gramwise.core.model import Variant
-from gramwise.core.protocols import Executor, Meter, Policy
+from gramwise.core.protocols import Meter, Policy
 from gramwise.core.quantity import Quantity
 from gramwise.fleet.scenario import Scenario, check_floor, check_memory, load_scenario
 from gramwise.power.model import host_rate_flop_per_s
 from gramwise.runtime import caps, models
 from gramwise.runtime.engine import Engine, variant_key
 from gramwise.runtime.inprocess import InlineExecutor, InProcessExecutor
-from gramwise.runtime.inputs import Spec
 from gramwise.runtime.pricing import CpuPrice, cpu_price, needs_host_rate
 from gramwise.runtime.processes import ProcessExecutor
+from gramwise.runtime.profile import LocalExecutor, Profile, plan_table, profile, request_bytes
 from gramwise.runtime.world import Grid, World
 from gramwise.schedule import load_policy
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from gramwise.core.decision import Floats
 
 Tell = Callable[[str], None]
-
-PROFILE_RUNS = 5
-"""Runs timed per node and variant after one to warm up; the median is taken, so two bad moments do no harm."""
-
-
-class LocalExecutor(Executor, Protocol):
-    """An executor that can say what its variants take."""
-
-    caps: Any
-
-    def inputs(self, node: str, variant: str) -> Spec:
-        """Shape and NumPy type by input name."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """What one variant takes on one node, per request of ``count`` inferences.
-
-    Attributes:
-        latency_s: median execution time.
-        cpu_s: median thread CPU seconds.
-        times_s: every execution time, for the policies' history.
-        cpu_times_s: every CPU time.
-    """
-
-    latency_s: float
-    cpu_s: float
-    times_s: tuple[float, ...]
-    cpu_times_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,11 +197,11 @@ async def assemble(
             host = host_rate_flop_per_s()
         price = _priced(scenario, nodes, host)
         tell("measuring each variant on each node")
-        profiles = await _profile(scenario, executor, held, inputs)
+        profiles = await profile(scenario, executor, held, inputs)
         clock = SystemClock()
         grids = grids_of(scenario, clock.now_s())
-        request_bytes = _request_bytes(scenario, executor, held)
-        plans = _plan_table(nodes, variants, profiles, price, scenario, request_bytes)
+        size = request_bytes(scenario, executor, held)
+        plans = plan_table(nodes, variants, profiles, price, scenario, size)
     except BaseException:
         await executor.close()
         raise
@@ -252,7 +215,7 @@ async def assemble(
         plans=plans,
         profiles=profiles,
         host_flop_per_s=host,
-        request_bytes=request_bytes,
+        request_bytes=size,
         meter=_host_meter(),
         clock=clock,
     )
@@ -309,117 +272,6 @@ def _key_of_file(held: Mapping[str, Mapping[str, Variant]], fault: ModelError) -
             if variant.path in str(fault):
                 return f"models.{variant.model}.variants.{variant.name}.file"
     return "models"
-
-
-async def _profile(
-    scenario: Scenario,
-    executor: LocalExecutor,
-    held: Mapping[str, Mapping[str, Variant]],
-    inputs: Mapping[str, npt.NDArray[Any]] | None,
-) -> dict[tuple[str, str], Profile]:
-    """Time each variant on each node, one node at a time: together they would slow each other down."""
-    profiles = {}
-    for node, loaded in held.items():
-        for key, variant in loaded.items():
-            given = inputs if variant.model == scenario.model else None
-            tensors = given or _random(executor.inputs(node, key), scenario.workload.count)
-            try:
-                runs = [await executor.run(node, key, tensors) for _ in range(PROFILE_RUNS + 1)][1:]
-            except NodeLost as fault:
-                raise _lost_while_profiled(scenario, executor, node, fault) from fault
-            except Rejected as fault:
-                raise ConfigError(
-                    f"{key} does not take the workload's inputs: {fault}.",
-                    file=scenario.path,
-                    key=f"models.{variant.model}.variants.{variant.name}.file",
-                    fix="Write a file whose input has the name, shape and type of the reference variant's.",
-                ) from fault
-            times = tuple(run.end_s - run.start_s for run in runs)
-            cpu_times = tuple(run.cpu_s for run in runs)
-            profiles[node, key] = Profile(
-                latency_s=statistics.median(times),
-                cpu_s=statistics.median(cpu_times),
-                times_s=times,
-                cpu_times_s=cpu_times,
-            )
-    return profiles
-
-
-def _lost_while_profiled(
-    scenario: Scenario, executor: LocalExecutor, node: str, fault: NodeLost
-) -> GramwiseError:
-    """A node that dies on its first inference has usually outgrown its memory; say so where the kernel does."""
-    cap = executor.killed_for_memory(node) if isinstance(executor, ProcessExecutor) else None
-    if cap is None:
-        return fault
-    return ConfigError(
-        f"the node was killed at its cap of {cap / 2**20:.0f} MiB on its first request"
-        f" of {scenario.workload.count} inferences.",
-        file=scenario.path,
-        key=f"nodes.{node}.memory",
-        fix="Write a larger memory, a smaller variant, or a smaller workload.count.",
-    )
-
-
-def _random(spec: Spec, count: int) -> dict[str, npt.NDArray[Any]]:
-    rng = np.random.default_rng(0)
-    return {
-        name: rng.random([count if i == 0 and d is None else d or 1 for i, d in enumerate(shape)]).astype(
-            dtype
-        )
-        for name, (shape, dtype) in spec.items()
-    }
-
-
-def _request_bytes(
-    scenario: Scenario, executor: LocalExecutor, held: Mapping[str, Mapping[str, Variant]]
-) -> int:
-    """Bytes of one request's inputs to the workload's model; free dimensions other than the first count as one."""
-    for node, loaded in held.items():
-        for key, variant in loaded.items():
-            if variant.model == scenario.model:
-                tensors = _random(executor.inputs(node, key), scenario.workload.count)
-                return sum(v.nbytes for v in tensors.values())
-    return 0
-
-
-def _plan_table(
-    nodes: Sequence[Node],
-    variants: Sequence[Variant],
-    profiles: Mapping[tuple[str, str], Profile],
-    price: CpuPrice,
-    scenario: Scenario,
-    request_bytes: int,
-) -> PlanTable:
-    """A row for every node and variant; what a node does not hold has unknown times and does not fit its memory."""
-    count = scenario.workload.count
-    rows: list[tuple[int, Variant, float, float, float, float]] = []
-    for i, node in enumerate(nodes):
-        for variant in variants:
-            profile = profiles.get((node.name, variant_key(variant.model, variant.name)))
-            per_s = node.link.bytes_per_s
-            transfer_s = request_bytes / count / per_s if per_s and variant.model == scenario.model else 0.0
-            latency_s = profile.latency_s / count + transfer_s if profile else math.inf
-            energy_j = price.energy_j(node.name, profile.cpu_s) / count if profile else math.nan
-            fits = profile is not None
-            memory = variant.memory_bytes if fits else max(variant.memory_bytes, node.memory_bytes + 1)
-            rows.append((i, variant, latency_s, node.link.rtt_s, energy_j, float(memory)))
-    references = {(name, table.reference) for name, table in scenario.models.items()}
-    return PlanTable(
-        node=np.array([r[0] for r in rows]),
-        model=tuple(r[1].model for r in rows),
-        variant=tuple(r[1].name for r in rows),
-        reference=np.array([(r[1].model, r[1].name) in references for r in rows], dtype=np.bool_),
-        latency_s=columns([r[2] for r in rows]),
-        fixed_s=columns([r[3] for r in rows]),
-        energy_j=columns([r[4] for r in rows]),
-        accuracy_frac=_accuracies([r[1] for r in rows]),
-        memory_bytes=columns([r[5] for r in rows]),
-    )
-
-
-def _accuracies(variants: Sequence[Variant]) -> Floats:
-    return columns([math.nan if v.accuracy_frac is None else v.accuracy_frac for v in variants])
 
 
 def nothing_alive(fleet: Fleet) -> Infeasible | None:

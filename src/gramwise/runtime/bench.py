@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from gramwise.core.decision import Outcome, Request
 from gramwise.core.errors import GramwiseError
 from gramwise.core.protocols import NodeUsage
 from gramwise.fleet.scenario import VARIANTS_SUFFIX, Scenario
-from gramwise.runtime import account
+from gramwise.runtime import tally
+from gramwise.runtime.account import summarise
 from gramwise.runtime.arrivals import Arrival, stream
 from gramwise.runtime.assembly import Fleet, assemble, nothing_alive, resolve_variants
 from gramwise.runtime.engine import Engine, refusal
@@ -32,9 +33,6 @@ from gramwise.runtime.rundir import RunDirectory
 from gramwise.runtime.session import Session
 from gramwise.runtime.tasks import together
 from gramwise.schedule import load_policy
-
-if TYPE_CHECKING:
-    from gramwise.runtime.account import Block
 
 
 class Serve(Protocol):
@@ -55,11 +53,11 @@ class Contestant:
     engine: Engine
     floor: float | None
     outcomes: list[tuple[int, int, int, Outcome]] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[tally.Block] = field(default_factory=list)
 
-    def line(self) -> account.Line:
+    def line(self) -> tally.Line:
         """What it did, for the bill."""
-        return account.Line(
+        return tally.Line(
             self.name, self.floor, self.outcomes, self.blocks, list(self.engine.snapshot_times_s)
         )
 
@@ -92,7 +90,7 @@ async def bench(
             measured_j = (
                 fleet.meter.read().total_j - meter_start.total_j if fleet.meter and meter_start else None
             )
-            summary = account.summarise(
+            summary = summarise(
                 fleet,
                 [c.line() for c in contestants],
                 inputs.description,
@@ -182,7 +180,7 @@ async def _serve_block(
         await _closed_loop(arrivals, one, fleet.scenario.workload.concurrency)
     window_s = fleet.clock.now_s() - start_s
     after = await _usage(fleet)
-    measured = account.block(fleet, contestant.name, repeat, block, window_s, before, after)
+    measured = tally.block(fleet, contestant.name, repeat, block, window_s, before, after)
     contestant.blocks.append(measured)
     for row in measured.rows():
         directory.node(row)

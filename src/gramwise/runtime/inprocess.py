@@ -89,8 +89,8 @@ class InProcessExecutor:
 class InlineExecutor(InProcessExecutor):
     """Runs in the calling thread, for synchronous callers: its coroutines never wait for an event loop.
 
-    Hops to other threads and back cost 0.2 ms a request (docs/measurements); a program that asks from several of its own
-    threads already has what an event loop would give. A node's slots are kept by a lock or a semaphore.
+    Hops to other threads and back cost 0.2 ms a request (docs/measurements), and a program that asks from several of
+    its own threads already has what an event loop would give. A node's slots are kept by a lock or a semaphore.
     """
 
     def __init__(self, nodes: Sequence[Node], models: Mapping[str, Mapping[str, str]]) -> None:
