@@ -241,6 +241,19 @@ BAD_SCENARIOS = {
         ("speed_factor = 1.0", ""),
         ("tiny.toml: nodes.dirty.speed_factor: device 'box' has no measured rate", "Write the seconds"),
     ),
+    "zone without a figure": (
+        2,
+        ('zone = "NL"', 'zone = "CF"'),
+        ("tiny.toml: nodes.middle.zone: CF", "no annual intensity is known"),
+    ),
+    "variant that takes other inputs": (
+        2,
+        ('file = "blind.onnx"', 'file = "zoo:mobilenetv2-1.0-224"'),
+        (
+            "tiny.toml: models.tiny.variants.blind.file: tiny/blind does not take the workload's inputs",
+            "Write a file",
+        ),
+    ),
     "not TOML": (2, ("[workload]", "[workload"), ("tiny.toml: this is not TOML", "Correct that line")),
 }
 

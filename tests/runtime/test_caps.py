@@ -160,6 +160,22 @@ def test_version_1_writes_these_files(tmp_path: Path) -> None:
     assert group.memory_kills() == 2
 
 
+def test_groups_of_a_run_that_was_killed_are_swept_and_others_are_not(tmp_path: Path) -> None:
+    top = version_1(tmp_path)
+    gone, alive = (
+        "gramwise-4194999-abc-a",
+        f"gramwise-{os.getpid()}-abc-a",
+    )  # above the kernel's largest process id
+    for part in ("cpu", "cpuacct", "memory"):
+        (top / part / gone).mkdir()
+        (top / part / alive).mkdir()
+    caps.find("cgroup-v1", sys_root=top, touch=False)
+    assert (top / "cpu" / gone).exists()  # who only looks takes nothing away
+    caps.find("cgroup-v1", sys_root=top)
+    assert not list(top.glob(f"*/{gone}"))
+    assert len(list(top.glob(f"*/{alive}"))) == 3
+
+
 def version_2(top: Path, controllers: str = "cpuset cpu io memory pids", own: str = "/user/me") -> Path:
     (top / "proc").mkdir(parents=True)
     (top / "proc" / "cgroup").write_text(f"0::{own}\n")
@@ -202,6 +218,20 @@ def test_version_2_moves_its_processes_to_a_leaf_where_the_kernel_wants_that(tmp
     caps._hand_down(home)
     assert (home / "gramwise-host" / "handed-down").read_text() == "+cpu +memory"
     assert (home / "gramwise-host" / "cgroup.procs").read_text() == "4712"  # each was written in its turn
+
+
+def test_version_2_works_above_the_leaf_that_an_earlier_run_moved_the_shell_into(tmp_path: Path) -> None:
+    home = version_2(tmp_path)
+    (home / "gramwise-host").mkdir()
+    (tmp_path / "proc" / "cgroup").write_text("0::/user/me/gramwise-host\n")
+    (leaf,) = find_v2(tmp_path).make("a", 0.4, 64 * MIB).directories
+    assert leaf.parent == home
+
+
+def test_looking_hands_nothing_down(tmp_path: Path) -> None:
+    home = version_2(tmp_path)
+    caps.find("cgroup-v2", sys_root=tmp_path / "sys", proc=tmp_path / "proc", touch=False)
+    assert (home / "cgroup.subtree_control").read_text() == ""
 
 
 def test_version_2_leaves_alone_what_is_already_handed_down(tmp_path: Path) -> None:

@@ -78,6 +78,18 @@ def test_a_node_that_dies_is_retried_once_elsewhere_and_counted_once() -> None:
     assert w.snapshot(0.0).alive.tolist() == [False, True]
 
 
+def test_the_second_attempt_has_only_what_is_left_of_the_deadline() -> None:
+    w = world([node("a"), node("b")])
+    executor = Mortal(["a", "b"])
+    executor.doomed = {"a"}
+    heard: list[float | None] = []
+    of = engine(w, executor, on_decision=lambda decision, _: heard.append(decision.request.deadline_s))
+    (served,) = serve(of, request(deadline_s=5.0, arrival_s=of.clock.now_s() - 2.0))
+    assert served.outcome.attempts == 2
+    assert heard == [5.0, 3.0]
+    assert not served.outcome.late
+
+
 def test_the_second_attempt_avoids_a_node_that_another_engine_saw_die() -> None:
     executor = Mortal(["a", "b", "c"])
     executor.doomed = {"b"}

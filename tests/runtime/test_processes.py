@@ -236,6 +236,22 @@ def test_a_node_that_hangs_is_given_up(model: Path, some_images: Images) -> None
     asyncio.run(scene())
 
 
+def test_asking_a_hung_node_for_its_clocks_ends(model: Path, some_images: Images) -> None:
+    inputs = {"input": some_images(3)[0]}
+
+    async def scene() -> None:
+        async with started([node("a")], {"m/full": model}) as executor:
+            await executor.run("a", "m/full", inputs)
+            executor._nodes["a"].silence_limit_s = 0.2
+            os.kill(executor.pids("a")[0], signal.SIGSTOP)
+            async with asyncio.timeout(5):
+                usage = await executor.usage("a")
+            assert usage.attributed_s > 0  # what it had answered before still counts
+            assert executor.alive() == {"a": False}
+
+    asyncio.run(scene())
+
+
 def test_a_model_that_does_not_load_stops_everything_at_once(model: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(model.read_bytes()[:200])

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from runtime_kit import node, plans, quantity, world
+from runtime_kit import node, plans, quantity, request, world
 
-from gramwise.runtime.world import BUSY_MEMORY_S, Grid
+from gramwise.runtime.world import BUSY_MEMORY_S, Grid, World
+from gramwise.schedule import load_policy
 
 
 def test_a_fresh_world_knows_nothing_of_the_past() -> None:
@@ -95,6 +96,28 @@ def test_load_changes_no_version_and_loss_does() -> None:
     assert first.alive.tolist() == [True, True]  # what was handed out stays as it was
     w.lost("a")
     assert w.snapshot(0.3).version == third.version
+
+
+def test_intensities_grow_older_where_an_age_limit_is_set() -> None:
+    nodes = [node("a"), node("b")]
+    grids = [
+        Grid(intensity=quantity(100.0, "g/kWh"), age_s=60.0),
+        Grid(intensity=quantity(200.0, "g/kWh"), age_s=math.nan),
+    ]
+    w = World(nodes, grids, plans(2), max_intensity_age_s=600.0)
+    first = w.snapshot(1000.0)
+    assert first.intensity_age_s[0] == 60.0
+    soon = w.snapshot(1030.0)
+    assert soon.version == first.version  # not every second is a new version
+    later = w.snapshot(1000.0 + 700.0)
+    assert later.version > first.version
+    assert later.intensity_age_s[0] == 760.0
+    asked = request(arrival_s=1700.0)
+    assert load_policy("grams").decide(asked, first).node == "a"
+    assert load_policy("grams").decide(asked, later).plan is None  # both are stale by now, one of unknown age
+    reasons = [v.reason for v in load_policy("grams").decide(asked, later).verdicts]
+    assert "760 s old" in reasons[0]
+    assert "of unknown age" in reasons[1]
 
 
 def test_two_worlds_share_no_version() -> None:
