@@ -77,10 +77,11 @@ class RunDirectory:
     def outcome(self, outcome: Outcome, repeat: int, seq: int) -> None:
         """One row of ``outcomes.csv``."""
         o = outcome
+        method = o.method if math.isfinite(o.cost.energy_j) else None  # nothing is known of what is not known
         row = (
             o.request, o.policy, repeat, seq, o.status, o.node, o.variant, o.count, o.correct, o.arrival_s, o.start_s,
             o.end_s, o.cost.latency_s, o.attempts, int(o.late), int(o.fallback), o.cpu_s, o.cost.energy_j,
-            o.cost.carbon_g, o.method, o.decision_s,
+            o.cost.carbon_g, method, o.decision_s,
         )  # fmt: skip
         self._row(self._outcomes, row)
 
