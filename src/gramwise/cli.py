@@ -60,7 +60,7 @@ T = TypeVar("T")
 def main() -> None:
     """Entry point: every fault becomes one sentence on standard error and an exit code."""
     # Whoever stops us from outside gets the same orderly end as Ctrl-C: no node and no control group stays behind.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _stop)
     try:
         code = app(standalone_mode=False)  # typer returns the code of an Exit, and turns Ctrl-C into one
         if code == EXIT_INTERRUPTED:
@@ -81,6 +81,14 @@ def main() -> None:
             raise
         _complain(f"{show()} Try 'gramwise --help'.")
         sys.exit(EXIT_INPUT)
+
+
+def _stop(*_: object) -> None:
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # a background job of a script: Ctrl-C is not for it
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _complain(sentence: str) -> None:

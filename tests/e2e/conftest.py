@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,12 @@ def cli(tmp_path: Path) -> Cli:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts ``gramwise ARGUMENTS`` in a fresh folder and session, for a test to interfere with."""
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts ``gramwise ARGUMENTS`` in a fresh folder and session, for a test to interfere with; killed afterwards."""
+    started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str | Path) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "gramwise", *map(str, arguments)],
             cwd=tmp_path,
             env=environment(),
@@ -80,9 +82,17 @@ def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # A shell that runs the tests in the background makes them ignore Ctrl-C, and so their children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        if process.poll() is None:  # the test failed: what it started must not run on beside the others
+            process.kill()
+            process.communicate()
 
 
 @dataclass(frozen=True)
