@@ -156,8 +156,9 @@ def bench(
         summary = asyncio.run(
             run_bench(read, out=out, command=" ".join(["gramwise", *sys.argv[1:]]), progress=progress)
         )
-    run = load_run(summary["run_dir"])
-    page = write_html(run, Path(summary["run_dir"]) / "report.html")
+        progress("drawing the page", 1.0)
+        run = load_run(summary["run_dir"])
+        page = write_html(run, Path(summary["run_dir"]) / "report.html")
     if as_json:
         _print_json(summary)
         return
@@ -195,9 +196,13 @@ def report(
     from gramwise.report.load import load_run
     from gramwise.report.table import bench_table
 
-    loaded = [load_run(path) for path in runs]
+    with _progress(as_json) as progress:
+        progress("reading the runs", 0.0)
+        loaded = [load_run(path) for path in runs]
+        if len(loaded) == 1:
+            progress("drawing the page", 0.5)
+            page = write_html(loaded[0], runs[0] / "report.html")
     if len(loaded) == 1:
-        page = write_html(loaded[0], runs[0] / "report.html")
         if as_json:
             _print_json(compare(loaded).document)
             return
@@ -227,8 +232,11 @@ def inspect(
     from gramwise.runtime.models import resolve
     from gramwise.show import inspection
 
-    path = resolve(model, Path(), source="gramwise inspect", key="MODEL")
-    document = inspect_model(path, batch=batch, dims=dict(_dimension(text) for text in dim or ()))
+    sizes = dict(_dimension(text) for text in dim or ())
+    with _progress(as_json) as progress:
+        progress("reading the model", 0.0)
+        path = resolve(model, Path(), source="gramwise inspect", key="MODEL")
+        document = inspect_model(path, batch=batch, dims=sizes)
     if as_json:
         _print_json(document)
         return

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gramwise.core.errors import SourceUnavailable
+from gramwise.core.errors import Infeasible, SourceUnavailable
 from gramwise.core.units import carbon_g
 from gramwise.optimize.bounds import capacity_bound, closed_form_bound
 from gramwise.runtime.assembly import Fleet
@@ -83,6 +83,7 @@ class Pool:
         b0 = closed_form_bound(grams, number) / count
         try:
             b1 = capacity_bound(grams, number, busy_s, np.array([o[0] for o in options]), capacity_s)
-        except SourceUnavailable:
+        except (SourceUnavailable, Infeasible):
+            # Without SciPy, or where a single node gave all it had and the pooled seconds are a little above its own.
             return b0, None
         return b0, b1.carbon_g / count
