@@ -123,8 +123,8 @@ def _policy(
         "b0_g_per_inference": b0_g,
         "b1_g_per_inference": b1_g,
         "gap_b1_frac": gap_frac(carbon, b1_g) if carbon is not None else None,
-        "captured_b0_frac": captured_frac(base, carbon, b0_g) if base and carbon is not None else None,
-        "captured_b1_frac": captured_frac(base, carbon, b1_g) if base and carbon is not None else None,
+        "captured_b0_frac": _captured(base, carbon, b0_g, pooled),
+        "captured_b1_frac": _captured(base, carbon, b1_g, pooled),
         "captured_b0_pooled_frac": pooled,
     }
 
@@ -209,6 +209,15 @@ def _carbon_quantity(fleet: Fleet, line: Line) -> dict[str, Any] | None:
             source="thread CPU seconds x energy model of each node's device x its zone's intensity",
         )
     )
+
+
+def _captured(
+    base: float | None, carbon: float | None, bound_g: float | None, pooled: float | None
+) -> float | None:
+    """Captured share, unknown where at pooled joules the baseline leaves nothing to capture but the clocks' noise."""
+    if base is None or carbon is None or pooled is None:
+        return None
+    return captured_frac(base, carbon, bound_g)
 
 
 def _captured_pooled(pool: Pool, line: Line, baseline: Line | None) -> float | None:
