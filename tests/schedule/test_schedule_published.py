@@ -149,7 +149,7 @@ def test_clamping_is_what_keeps_a_roomy_node_from_swamping(fleet: Fleet, ask: As
 
 @given(st.floats(0.0, 1.0, exclude_max=True), st.integers(0, 100_000))
 def test_the_tie_break_is_a_factor_from_one_to_five_per_cent(draw: float, node: int) -> None:
-    assert 1.0 <= nsa.tie_break(draw, node) < 1.05
+    assert 1.0 <= nsa.tie_break(draw, node) <= 1.05
 
 
 def test_the_tie_break_spreads_over_equal_nodes(fleet: Fleet, ask: Ask) -> None:

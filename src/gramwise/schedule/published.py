@@ -163,7 +163,7 @@ def mean_time_s(request: Request, snapshot: Snapshot, row: int, node: int) -> fl
 
 
 def tie_break(draw: float, node: int) -> float:
-    """AMP4EC's random factor in [1, 1.05), from the request's one draw."""
+    """AMP4EC's random factor in [1, 1.05], from the request's one draw."""
     return 1.0 + TIE_BREAK_FRAC * ((draw + node * _GOLDEN) % 1.0)
 
 
