@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from gramwise.core.errors import ConfigError, Infeasible
 from gramwise.fleet.scenario import (
     Scenario,
-    check_files,
     check_floor,
     check_memory,
     load_scenario,
@@ -160,17 +159,6 @@ def test_unknown_accuracy_meets_no_floor(write: Write) -> None:
     )
     with pytest.raises(Infeasible, match="fp32 unknown, int8 unknown"):
         check_floor(load(write(text=text)))
-
-
-def test_files_must_exist(write: Write, tmp_path: Path) -> None:
-    scenario = load(write())
-    (tmp_path / "model.onnx").touch()
-    with pytest.raises(ConfigError, match=r"models\.digits\.variants\.int8\.file: there is no file .*small"):
-        check_files(scenario)
-    (tmp_path / "small.onnx").touch()
-    check_files(scenario)
-    with pytest.raises(ConfigError, match=r"workload\.inputs: there is no file"):
-        check_files(load(write(), overrides={"workload.inputs": "images.npz"}))
 
 
 def keys(model: type[BaseModel]) -> Iterator[tuple[str, str | None]]:

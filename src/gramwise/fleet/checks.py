@@ -1,4 +1,4 @@
-"""Checks of a scenario that need more than the file: sizes of the models, their accuracies, files on disk."""
+"""Checks of a scenario that need more than the file: sizes of the models, their accuracies."""
 
 from __future__ import annotations
 
@@ -74,27 +74,3 @@ def check_floor(scenario: Scenario) -> None:
             for name, accuracy in said.items()
         ],
     )
-
-
-def check_files(scenario: Scenario) -> None:
-    """Model files and inputs that are paths must exist.
-
-    Raises:
-        ConfigError: naming the key and the path that was looked for.
-    """
-    for model, table in scenario.models.items():
-        for variant, row in table.variants.items():
-            _must_exist(scenario, row.file, f"models.{model}.variants.{variant}.file")
-    if scenario.workload.inputs != "random":
-        _must_exist(scenario, scenario.workload.inputs, "workload.inputs")
-
-
-def _must_exist(scenario: Scenario, file: str, key: str) -> None:
-    path = (scenario.path.parent / file).resolve()
-    if not file.startswith(("package:", "zoo:")) and not path.is_file():
-        raise ConfigError(
-            f"there is no file {path}.",
-            file=scenario.path,
-            key=key,
-            fix="Write a path relative to the scenario file, or a package: or zoo: name.",
-        )

@@ -27,7 +27,7 @@ from gramwise.core.machines import Device, Node
 from gramwise.core.model import Variant
 
 from .catalogue import device, devices
-from .checks import check_files, check_floor, check_memory
+from .checks import check_floor, check_memory
 from .faults import Problem, raise_first, toml_text, translate
 from .rows import (
     BenchTable,
@@ -47,7 +47,6 @@ from .template import template
 
 __all__ = [
     "Scenario",
-    "check_files",
     "check_floor",
     "check_memory",
     "load_scenario",

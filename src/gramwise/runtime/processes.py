@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 START_LIMIT_S = 120.0
-"""A node that has not loaded its models by then is given up; a 0.05 CPU share loads MobileNetV2 in about 20 s."""
+"""A node that has not loaded its models by then is given up: our own judgement, long even for a small CPU share."""
 
 SILENCE_LIMIT_S = 60.0
 """A node that says nothing about a request for this long, divided by its CPU share, is taken for dead and killed, so

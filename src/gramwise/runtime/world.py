@@ -27,7 +27,7 @@ AGEING_STEP_S = 60.0
 """How often intensities grow older where an age limit is set; a step makes a new version."""
 
 BUSY_MEMORY_S = 1.0
-"""Time constant of ``busy_frac``: the published monitor polls container CPU about once a second."""
+"""Time constant of ``busy_frac``, which only AMP4EC's score reads: our own choice, since no averaging is published."""
 
 MEAN_OF, RECENT_OF = 100, 5
 """Execution times kept, and the newest of them that are called recent (windows of AMP4EC's public code)."""

@@ -11,8 +11,8 @@ from gramwise.schedule.pipeline import TablePolicy
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats, Ints, Request, Snapshot
 
-_LOOP = 16
-"""Below this many rows a Python loop is quicker than three NumPy calls (measured, docs/measurements)."""
+_LOOP = 8
+"""Up to this many rows a Python loop is quicker than three NumPy calls (docs/measurements/01-first-light.md)."""
 
 
 class Fastest(TablePolicy["tuple[Ints, Ints, Floats, Floats, list[tuple[int, int, float, float]]]"]):
