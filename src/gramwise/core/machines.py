@@ -49,12 +49,15 @@ class Link:
         bytes_per_s: bandwidth; None means not declared.
         rtt_s: round-trip time, seconds.
         energy_j_per_byte: marginal energy of sending one byte; None means not known (never taken as 0 in a report).
+        receive_j_per_byte: marginal energy of receiving one byte, spent on the receiver's grid; None where
+            ``energy_j_per_byte`` already counts both ends.
         source: of the energy figure.
     """
 
     bytes_per_s: float | None = None
     rtt_s: float = 0.0
     energy_j_per_byte: float | None = None
+    receive_j_per_byte: float | None = None
     source: str = ""
 
 

@@ -40,6 +40,11 @@ class Layer:
         inputs, outputs: names of the activation tensors it reads and writes (constants are not listed).
         precision: ``"fp32"``, ``"fp16"``, ``"int8"`` ...: the type its arithmetic runs in.
         counted: False when no formula is known for the operator, so that ``work`` holds bytes only.
+        constants: names of the stored constants it reads, see `ModelGraph.constant_bytes`.
+        kernel: shape of the weights it multiplies with, as stored ((out, in / groups, height, width) for a
+            convolution, (in, out) for a matrix); empty without any.
+        groups: of a convolution.
+        members: names of the layers that were merged into this one, in order; empty for a layer of its own.
     """
 
     name: str
@@ -50,6 +55,10 @@ class Layer:
     outputs: tuple[str, ...]
     precision: str
     counted: bool = True
+    constants: tuple[str, ...] = ()
+    kernel: tuple[int, ...] = ()
+    groups: int = 1
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +73,7 @@ class ModelGraph:
         weight_bytes: bytes of all constants, shared ones once.
         digest: SHA-256 of the model file, hexadecimal.
         uncounted_ops: operator types without a formula, sorted; their layers count in bytes only.
+        constant_bytes: size of every stored constant that a layer reads, by name.
     """
 
     name: str
@@ -74,6 +84,7 @@ class ModelGraph:
     weight_bytes: int
     digest: str
     uncounted_ops: tuple[str, ...] = ()
+    constant_bytes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def work(self) -> Work:

@@ -20,6 +20,7 @@ HOMES = {
     "policy": "gramwise.schedule.policies",
     "meter": "gramwise.power.meters",
     "intensity": "gramwise.grid.sources",
+    "partitioner": "gramwise.partition.methods",
 }
 """Where the built-in implementations of each kind live."""
 

@@ -12,6 +12,7 @@ from gramwise.core.units import FLOP_PER_MAC
 from .cuts import legal_cuts
 from .load import load_graph
 from .operators import MULTIPLY_ADD
+from .symbols import size_formulas, text_of
 
 SCHEMA = "gramwise.inspect/1"
 
@@ -26,12 +27,16 @@ def inspect_model(path: str | Path, batch: int = 1, dims: Mapping[str, int] | No
 
     Returns:
         A document of plain dicts, lists, strings and numbers, ``schema`` = ``gramwise.inspect/1``. Its totals
-        leave out the FLOP of the operators listed under ``uncounted_ops``, of which only the bytes are known.
+        leave out the FLOP of the operators listed under ``uncounted_ops``, of which only the bytes are known. Where
+        the model leaves dimensions open, each cut has a ``formula`` of its bytes in them, such as ``4 x batch x 768``;
+        None where its size depends on more than those.
 
     Raises:
         ModelError, UnknownShape, SourceUnavailable: as `load_graph`.
     """
     graph = load_graph(path, batch=batch, dims=dims)
+    formulas = size_formulas(path)
+    is_open = any(formula is None or formula.symbols for formula in map(formulas.get, graph.inputs))
     total = graph.work
     return {
         "schema": SCHEMA,
@@ -47,7 +52,13 @@ def inspect_model(path: str | Path, batch: int = 1, dims: Mapping[str, int] | No
         "by_op": _by_op(graph),
         "uncounted_ops": list(graph.uncounted_ops),
         "cuts": [
-            {"position": cut.position, "after": cut.after, "bytes": cut.bytes, "tensors": list(cut.tensors)}
+            {
+                "position": cut.position,
+                "after": cut.after,
+                "bytes": cut.bytes,
+                "tensors": list(cut.tensors),
+                **({"formula": text_of(map(formulas.get, cut.tensors))} if is_open else {}),
+            }
             for cut in legal_cuts(graph)
         ],
     }

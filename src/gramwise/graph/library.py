@@ -9,17 +9,17 @@ from gramwise.core.errors import SourceUnavailable
 
 
 def onnx_library() -> Any:
-    """The ``onnx`` package with its shape inference.
+    """The ``onnx`` package with its shape inference and its extraction.
 
     Returns:
-        The module ``onnx``; ``onnx.helper``, ``onnx.numpy_helper`` and ``onnx.shape_inference`` are loaded.
+        The module ``onnx``; ``helper``, ``inliner``, ``numpy_helper``, ``shape_inference`` and ``utils`` are loaded.
 
     Raises:
         SourceUnavailable: it is not installed; the message names the install command.
     """
     try:
         onnx = importlib.import_module("onnx")
-        for part in ("helper", "inliner", "numpy_helper", "shape_inference"):
+        for part in ("helper", "inliner", "numpy_helper", "shape_inference", "utils"):
             importlib.import_module(f"onnx.{part}")
     except ImportError as error:
         raise SourceUnavailable(

@@ -24,6 +24,14 @@ _NEVER_FOLDED = _CONTROL_FLOW | {
 }
 """Operators that are layers even when all they read is constant."""
 
+_KERNEL = {
+    **dict.fromkeys(["QLinearConv", "QLinearMatMul", "com.microsoft.QGemm"], 3),
+    **dict.fromkeys(["Conv", "ConvInteger", "ConvTranspose", "Gemm", "MatMul", "MatMulInteger"], 1),
+    **dict.fromkeys(["com.microsoft.FusedConv", "com.microsoft.FusedGemm", "com.microsoft.FusedMatMul"], 1),
+    **dict.fromkeys(["com.microsoft.DynamicQuantizeMatMul", "com.microsoft.MatMulIntegerToFloat"], 1),
+}
+"""Which input of an operator holds the weights that it multiplies with."""
+
 
 def load_graph(path: str | Path, *, batch: int = 1, dims: Mapping[str, int] | None = None) -> ModelGraph:
     """Read what an ONNX model computes, moves and holds.
@@ -49,10 +57,51 @@ def load_graph(path: str | Path, *, batch: int = 1, dims: Mapping[str, int] | No
         SourceUnavailable: onnx is not installed.
     """
     file = Path(path)
-    content = _read(file)
-    model = _parse(file, content)
+    model, digest = read_model(file)
     inferred = shapes.infer(model, file, batch, dims or {})
-    return _Reader(file, model, inferred).graph(hashlib.sha256(content).hexdigest())
+    return _Reader(file, model, inferred).graph(digest)
+
+
+def read_model(path: str | Path) -> tuple[Any, str]:
+    """A model as it stands in its file, with its functions inlined and without the weights of other files.
+
+    Returns:
+        The ``onnx.ModelProto``, and the file's SHA-256, hexadecimal.
+
+    Raises:
+        ModelError: the file is missing, unreadable or not an ONNX model with a graph.
+        SourceUnavailable: onnx is not installed.
+    """
+    file = Path(path)
+    content = _read(file)
+    return _parse(file, content), hashlib.sha256(content).hexdigest()
+
+
+def hidden_names(path: str | Path) -> dict[str, str]:
+    """Why a name of a model's file is no activation of its graph, by name: constants, and what bodies hold.
+
+    Raises:
+        As `read_model`.
+    """
+    graph = read_model(path)[0].graph
+    stored = [*(t.name for t in graph.initializer), *(s.values.name for s in graph.sparse_initializer)]
+    constant = set(stored)
+    hidden: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type not in _NEVER_FOLDED and constant.issuperset(reads(node)):
+            constant.update(node.output)
+        whole = f"it is inside {node.op_type} {node.name or node.output[0]!r}, which runs as a whole"
+        hidden |= {name: whole for body in bodies(node) for name in _inside(body)}
+    return hidden | {name: "it is a constant, which never travels" for name in constant if name}
+
+
+def _inside(body: Any) -> Iterator[str]:
+    """Names that a control-flow body defines, nested bodies included."""
+    yield from (value.name for value in [*body.input, *body.initializer])
+    for node in body.node:
+        yield from node.output
+        for nested in bodies(node):
+            yield from _inside(nested)
 
 
 def _read(file: Path) -> bytes:
@@ -79,13 +128,18 @@ def _parse(file: Path, content: bytes) -> Any:
 
 class _Node(NamedTuple):
     """A node on its way to a layer: proto, full operator name, distinct inputs (captured ones last), outputs,
-    bytes of the constants inside its bodies."""
+    bytes of the constants inside its bodies, the name under which those are stored."""
 
     proto: Any
     op: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     inner_bytes: int
+
+    @property
+    def inner(self) -> str:
+        """No tensor has this name: the output is another node's own, and names do not end in a bracket."""
+        return f"{next(iter(self.outputs), self.op)} (inside {self.op})"
 
 
 class _Reader:
@@ -98,7 +152,7 @@ class _Reader:
         # What each constant tensor is read as: itself, or the quantised values that stand for it.
         self._constants = {name: frozenset({name}) for name in self._stored}
         self._leaving = {value.name for value in model.graph.output}
-        self._read = self._leaving | {name for proto in model.graph.node for name in _reads(proto)}
+        self._read = self._leaving | {name for proto in model.graph.node for name in reads(proto)}
 
     def graph(self, digest: str) -> ModelGraph:
         nodes = list(self._nodes())
@@ -111,6 +165,10 @@ class _Reader:
             self._layer(i, node, name, fusion)
             for i, (node, name) in enumerate(zip(nodes, labels, strict=True))
         )
+        constants = {
+            root: self._stored[root] for root in self._roots(n for node in nodes for n in node.inputs)
+        }
+        constants |= {node.inner: node.inner_bytes for node in nodes if node.inner_bytes}
         inputs = tuple(v.name for v in self._graph.input if v.name not in self._constants)
         names = [*inputs, *(name for layer in layers for name in layer.outputs)]
         return ModelGraph(
@@ -119,10 +177,10 @@ class _Reader:
             tensor_bytes={name: self._tensor(name, "graph").bytes for name in names},
             inputs=inputs,
             outputs=outputs,
-            weight_bytes=self._size_of(n for node in nodes for n in node.inputs)
-            + sum(node.inner_bytes for node in nodes),
+            weight_bytes=sum(constants.values()),
             digest=digest,
             uncounted_ops=tuple(sorted({layer.op for layer in layers if not layer.counted})),
+            constant_bytes=constants,
         )
 
     def _stored_constants(self, graph: Any) -> Iterator[tuple[str, int]]:
@@ -137,10 +195,13 @@ class _Reader:
             self._own[sparse.values.name] = values._replace(shape=tuple(sparse.dims))
             yield sparse.values.name, values.bytes + indices.bytes
 
+    def _roots(self, names: Iterable[str]) -> tuple[str, ...]:
+        """What is stored for the constants among the names, shared ones once."""
+        return tuple(dict.fromkeys(r for name in names for r in sorted(self._constants.get(name, ()))))
+
     def _size_of(self, names: Iterable[str]) -> int:
         """Bytes of the constants among the names, shared ones once."""
-        roots = {root for name in names for root in self._constants.get(name, ())}
-        return sum(self._stored[root] for root in roots)
+        return sum(self._stored[root] for root in self._roots(names))
 
     def _nodes(self) -> Iterator[_Node]:
         """The nodes that are layers, in order; constants are set aside on the way."""
@@ -159,12 +220,11 @@ class _Reader:
 
     def _node(self, proto: Any) -> _Node:
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}."
-        bodies = list(_bodies(proto))
-        inputs = dict.fromkeys(_reads(proto))
+        inputs = dict.fromkeys(reads(proto))
         # An output that nobody reads, such as a Dropout's mask, may stay without a size.
         outputs = tuple(n for n in proto.output if n in self._read or (n and n in self._inferred.tensors))
         return _Node(
-            proto, domain + proto.op_type, tuple(inputs), outputs, sum(map(self._body_bytes, bodies))
+            proto, domain + proto.op_type, tuple(inputs), outputs, sum(map(self._body_bytes, bodies(proto)))
         )
 
     def _folds(self, node: _Node) -> bool:
@@ -191,7 +251,7 @@ class _Reader:
                 if node.op_type == "Constant" and attribute.name == "value":
                     value = attribute.t
                     total += shapes.tensor_of(node.output[0], tuple(value.dims), value.data_type).bytes
-            total += sum(map(self._body_bytes, _bodies(node)))
+            total += sum(map(self._body_bytes, bodies(node)))
         return total
 
     def _activations(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -224,7 +284,16 @@ class _Reader:
             outputs=node.outputs,
             precision=self._precision(position, node, fusion),
             counted=flop is not None,
+            constants=(*self._roots(node.inputs), *([node.inner] if node.inner_bytes else ())),
+            kernel=self._kernel(node, call),
+            groups=call.number("group", 1),
         )
+
+    def _kernel(self, node: _Node, call: operators.Call) -> operators.Shape:
+        place = _KERNEL.get(node.op)
+        if place is None or place >= len(node.proto.input) or node.proto.input[place] not in self._constants:
+            return ()
+        return call.shape(place)
 
     def _traffic_bytes(self, name: str, op: str, fusion: quantised.Fusion) -> int:
         if name in self._constants:
@@ -266,7 +335,7 @@ def _attributes(proto: Any) -> Iterator[tuple[str, object]]:
             yield attribute.name, [int(value) for value in attribute.ints]
 
 
-def _bodies(proto: Any) -> Iterator[Any]:
+def bodies(proto: Any) -> Iterator[Any]:
     """The graphs inside a control-flow node."""
     for attribute in proto.attribute:
         if attribute.type == attribute.GRAPH:
@@ -275,10 +344,10 @@ def _bodies(proto: Any) -> Iterator[Any]:
             yield from attribute.graphs
 
 
-def _reads(proto: Any) -> list[str]:
+def reads(proto: Any) -> list[str]:
     """Names that a node reads: its inputs, then what its bodies capture."""
-    captured = [name for body in _bodies(proto) for name in sorted(_captured(body))]
-    return [name for name in [*proto.input, *captured] if name]
+    within = [name for body in bodies(proto) for name in sorted(_captured(body))]
+    return [name for name in [*proto.input, *within] if name]
 
 
 def _captured(body: Any) -> set[str]:
@@ -287,7 +356,7 @@ def _captured(body: Any) -> set[str]:
     inside |= {sparse.values.name for sparse in body.sparse_initializer}
     outside: set[str] = set()
     for node in body.node:
-        outside |= set(_reads(node)) - inside
+        outside |= set(reads(node)) - inside
         inside.update(node.output)
     return outside | ({value.name for value in body.output} - inside)
 

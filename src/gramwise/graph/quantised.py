@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-_QUANTISE = frozenset({"QuantizeLinear", "com.microsoft.QuantizeLinear"})
+QUANTISE = frozenset({"QuantizeLinear", "com.microsoft.QuantizeLinear"})
 DEQUANTISE = frozenset({"DequantizeLinear", "com.microsoft.DequantizeLinear"})
+CONVERSIONS = QUANTISE | DEQUANTISE
 _RECTIFIERS = frozenset({"Relu", "Clip"})
 
 
@@ -73,7 +74,7 @@ def fuse(steps: Sequence[Step], graph_outputs: Sequence[str]) -> Fusion:
         sources = [producer.get(name) for name in step.inputs]
         if (
             not sources
-            or step.op in _QUANTISE
+            or step.op in QUANTISE
             or any(s is None or steps[s].op not in DEQUANTISE for s in sources)
         ):
             continue
@@ -81,13 +82,13 @@ def fuse(steps: Sequence[Step], graph_outputs: Sequence[str]) -> Fusion:
         behind = steps[sources[0] or 0].inputs
         if after is None or not behind:
             continue
-        if steps[after].op in _QUANTISE:
+        if steps[after].op in QUANTISE:
             integer[i] = behind[0]
             absorbed.add(after)
             carried[step.outputs[0]] = steps[after].outputs[0]
         elif steps[after].op in _RECTIFIERS:
             last = only_reader(after)
-            if last is not None and steps[last].op in _QUANTISE:
+            if last is not None and steps[last].op in QUANTISE:
                 integer[i] = behind[0]
     for i, step in enumerate(steps):
         used = readers.get(step.outputs[0], []) if step.outputs else []

@@ -132,6 +132,33 @@ def infer(model: Any, file: Path, batch: int, dims: Mapping[str, int]) -> Inferr
     return _collect(copy)
 
 
+def declared(model: Any, file: Path, *, name_all: bool = False) -> dict[str, Any]:
+    """What can be said of every tensor while its open dimensions stay open.
+
+    Args:
+        model: an ``onnx.ModelProto`` without local functions; it is not changed.
+        file: for messages.
+        name_all: call the open dimensions of inputs that have no name ``tensor:axis``, and follow them.
+
+    Returns:
+        ``ValueInfoProto`` by tensor name, the graph's inputs and outputs included; the sizes of a shape are numbers,
+        names of open dimensions, names that onnx invents for sizes it cannot tell, or nothing.
+
+    Raises:
+        ModelError: onnx finds the shapes inconsistent.
+    """
+    onnx = onnx_library()
+    copy = _skeleton(model)
+    if name_all:
+        for dim, key in [open_dim for value in copy.graph.input for open_dim in _open_dims(value)]:
+            dim.dim_param = key
+    try:
+        graph = onnx.shape_inference.infer_shapes(copy, data_prop=True).graph
+    except Exception as error:  # onnx raises several unrelated types here
+        raise ModelError(f"{file}: onnx cannot infer its shapes ({_one_line(error)}).") from error
+    return {value.name: value for value in [*graph.input, *graph.value_info, *graph.output]}
+
+
 def missing(file: Path, inferred: Inferred, name: str, op: str) -> UnknownShape:
     """The error for tensor ``name`` next to operator ``op``, whose size nobody could tell."""
     if name in inferred.open:
@@ -239,6 +266,12 @@ def _stand_ins(node: Any, constants: Mapping[str, int]) -> list[Any]:
     if len(node.output) > 3 and node.output[3]:  # the sum that a Skip...LayerNormalization passes on
         made.append(helper.make_node("Identity", [node.input[0]], [node.output[3]]))
     return made
+
+
+def named_dims(model: Any) -> set[str]:
+    """Names of the open dimensions that a model's file declares, ``tensor:axis`` where they have none."""
+    declared_here = [*model.graph.input, *model.graph.value_info, *model.graph.output]
+    return {key for value in declared_here for _, key in _open_dims(value)}
 
 
 def _open_dims(value: Any) -> Iterator[tuple[Any, str]]:

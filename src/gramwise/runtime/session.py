@@ -6,9 +6,11 @@ The only module that imports onnxruntime.
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gramwise.core.errors import ModelError, Rejected
 
@@ -17,34 +19,30 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+Level: TypeAlias = Literal["all", "extended", "basic", "disabled"]
+"""How far onnxruntime rewrites a graph before it runs it. ``all``, its default, also lays tensors out anew for the
+processor at hand, so that a result depends on the neighbours of its operator; ``extended`` fuses operators and
+keeps layouts."""
+
+
 class Session:
     """A loaded model.
 
     Args:
         path: ONNX file.
+        level: of graph optimisation.
 
     Attributes:
         inputs: shape (None for a free dimension) and NumPy type by input name.
+        dims: shape by input name, with a free dimension's name where it has one.
+        outputs: names.
 
     Raises:
         ModelError: missing, corrupt or unsupported file.
     """
 
-    def __init__(self, path: str) -> None:
-        # From 1.29 on, onnxruntime's wheels report to their maker unless told not to before they are loaded: that is
-        # traffic nobody asked for, and threads whose CPU time belongs to no request. Whoever sets it, decides.
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        # With more threads the pool's work escapes the thread clock, and its workers spin (docs/method/power.md).
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # fatal only: what fails is raised, and raised once
-        try:
-            self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as fault:
-            raise ModelError(f"{path}: onnxruntime cannot load it: {_first_line(fault)}") from fault
+    def __init__(self, path: str, *, level: Level = "all") -> None:
+        self._session = _load(path, level, {})
         self.inputs: dict[str, tuple[tuple[int | None, ...], str]] = {
             i.name: (
                 tuple(d if isinstance(d, int) else None for d in i.shape),
@@ -52,7 +50,10 @@ class Session:
             )
             for i in self._session.get_inputs()
         }
-        self._outputs = [o.name for o in self._session.get_outputs()]
+        self.dims: dict[str, tuple[int | str | None, ...]] = {
+            i.name: tuple(i.shape) for i in self._session.get_inputs()
+        }
+        self.outputs = tuple(o.name for o in self._session.get_outputs())
 
     def run(
         self, inputs: Mapping[str, npt.NDArray[np.generic]]
@@ -68,7 +69,64 @@ class Session:
         except Exception as fault:
             raise Rejected(f"the model refused its inputs: {_first_line(fault)}") from fault
         cpu_s = time.thread_time() - start_s
-        return dict(zip(self._outputs, values, strict=True)), cpu_s
+        return dict(zip(self.outputs, values, strict=True)), cpu_s
+
+
+def optimised_outputs(path: str | Path) -> tuple[tuple[str, ...], ...]:
+    """What is left of a model's tensors when onnxruntime has fused what it fuses on any processor.
+
+    Args:
+        path: ONNX file.
+
+    Returns:
+        Names of the outputs of each node of the model as it is after optimisation at level ``extended``, in run
+        order. Names that the model had before mean the same tensors. (Level ``all`` gives its re-laid copies names of
+        their own, and differs from one processor to another.)
+
+    Raises:
+        ModelError: missing, corrupt or unsupported file.
+        SourceUnavailable: onnx is not installed.
+    """
+    from gramwise.graph.library import onnx_library
+
+    onnx = onnx_library()
+    with tempfile.TemporaryDirectory(prefix="gramwise-") as folder:
+        file = Path(folder) / "optimised.onnx"
+        # Beside the graph, so that models of any size can be written, and reading it back does not read weights.
+        entries = {
+            "session.optimized_model_external_initializers_file_name": "weights.bin",
+            "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
+        }
+        _load(str(path), "extended", entries, optimised=str(file))
+        model = onnx.load_model(str(file), load_external_data=False)
+    return tuple(tuple(name for name in node.output if name) for node in model.graph.node)
+
+
+def _load(path: str, level: Level, entries: Mapping[str, str], optimised: str = "") -> Any:
+    # From 1.29 on, onnxruntime's wheels report to their maker unless told not to before they are loaded: that is
+    # traffic nobody asked for, and threads whose CPU time belongs to no request. Whoever sets it, decides.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    # With more threads the pool's work escapes the thread clock, and its workers spin (docs/method/power.md).
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # fatal only: what fails is raised, and raised once
+    options.graph_optimization_level = {
+        "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+        "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+        "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+        "disabled": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    }[level]
+    if optimised:
+        options.optimized_model_filepath = optimised
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
+    try:
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as fault:
+        raise ModelError(f"{path}: onnxruntime cannot load it: {_first_line(fault)}") from fault
 
 
 _NUMPY_TYPES = {
