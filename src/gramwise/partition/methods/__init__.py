@@ -1,0 +1,1 @@
+"""Ways to place layers on nodes, one file each, found by name (see `gramwise.partition.problem.Partitioner`)."""
