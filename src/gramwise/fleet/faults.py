@@ -129,7 +129,7 @@ def _fields(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
 
 
 def _model_at(root: type[BaseModel], loc: Sequence[str]) -> type[BaseModel] | None:
-    """The model of the table at ``loc``; in a table of tables, one part of ``loc`` is the entry's name."""
+    """The model of the table at ``loc``; in a table or list of tables, one part of ``loc`` is the entry's name."""
     model: type[BaseModel] | None = root
     parts = iter(loc)
     for part in parts:
@@ -137,9 +137,15 @@ def _model_at(root: type[BaseModel], loc: Sequence[str]) -> type[BaseModel] | No
         if field is None:
             return None
         model = _inner(field.annotation)
-        if typing.get_origin(field.annotation) is dict:
+        if _holds_tables(field.annotation):
             next(parts, None)
     return model
+
+
+def _holds_tables(annotation: Any) -> bool:
+    """Whether entries stand under a name or a position of their own: in a dict, a list, or either or None."""
+    origins = (typing.get_origin(each) for each in (annotation, *typing.get_args(annotation)))
+    return typing.get_origin(annotation) is dict or tuple in origins
 
 
 def _inner(annotation: Any) -> type[BaseModel] | None:

@@ -172,6 +172,11 @@ class NodeTable(Table):
         "host. Left out, it is worked out from the device's measured rate.",
         examples=[1.0],
     )
+    taken_frac: Fraction = Field(
+        default=0.0,
+        description="Share of its time that other work takes, 0 to 1; split plans keep to the rest.",
+        examples=[0.3],
+    )
     link: LinkTable = Field(default_factory=LinkTable, description="How it is reached.")
 
     @model_validator(mode="after")

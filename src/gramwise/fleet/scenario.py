@@ -29,6 +29,7 @@ from gramwise.core.model import Variant
 from .catalogue import device, devices
 from .checks import check_floor, check_memory
 from .faults import Problem, raise_first, toml_text, translate
+from .links import PairTable, SplitTable, link_problems, links_of, split_problems
 from .rows import (
     BenchTable,
     DeviceTable,
@@ -49,6 +50,7 @@ __all__ = [
     "Scenario",
     "check_floor",
     "check_memory",
+    "links_of",
     "load_scenario",
     "scenario_schema",
     "template",
@@ -67,6 +69,16 @@ class Scenario(Table):
     nodes: dict[Name, NodeTable] = Field(description="Machines by name.", min_length=1)
     devices: dict[Name, DeviceTable] = Field(
         default_factory=dict, description="Devices beside the catalogue's, by id."
+    )
+    links: tuple[PairTable, ...] | None = Field(
+        default=None,
+        strict=False,
+        description="Which places can speak directly to which, and how. Left out, any two nodes can, through "
+        "both of their own links; an empty list lets no node speak to another.",
+        examples=[[{"from": "lyon", "to": "oslo", "bytes_per_s": 12_500_000.0, "rtt_s": 0.03}]],
+    )
+    split: SplitTable = Field(
+        default_factory=SplitTable, description="What a plan that cuts a network must keep to."
     )
     goals: GoalsTable = Field(
         default_factory=GoalsTable, description="Limits on time, accuracy, age of data and place."
@@ -209,6 +221,8 @@ def _references(scenario: Scenario) -> Iterator[Problem]:
             f"the policy {wants[0]!r} needs an accuracy floor.",
             "Write for instance accuracy_floor_frac = 0.97.",
         )
+    yield from link_problems(scenario)
+    yield from split_problems(scenario)
 
 
 def _named(key: str, name: str, known: Mapping[str, Any] | set[str], what: str) -> Iterator[Problem]:
@@ -246,10 +260,24 @@ def _shipped_accuracy() -> dict[str, tuple[float, str]]:
 
 
 def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    plain = {key: value for key, value in table.items() if not (isinstance(value, dict) or _tables(value))}
     if plain and path:
         yield f"\n[{'.'.join(path)}]"
-    yield from (f"{key} = {toml_text(value)}" for key, value in plain.items())
+    yield from (f"{_toml_key(key)} = {toml_text(value)}" for key, value in plain.items())
     for key, value in table.items():
+        here = (*path, _toml_key(key))
         if isinstance(value, dict):
-            yield from _toml_lines(value, (*path, key))
+            yield from _toml_lines(value, here)
+        for row in _tables(value):
+            yield f"\n[[{'.'.join(here)}]]"
+            yield from (f"{_toml_key(name)} = {toml_text(figure)}" for name, figure in row.items())
+
+
+def _tables(value: object) -> tuple[Mapping[str, Any], ...]:
+    """The rows of an array of tables; none for any other value."""
+    return value if isinstance(value, tuple) and value and isinstance(value[0], dict) else ()
+
+
+def _toml_key(key: str) -> str:
+    """A key as TOML wants it: bare where it may be, in quotes where it holds a dot or a colon."""
+    return key if key.replace("-", "").replace("_", "").isalnum() and key.isascii() else toml_text(key)

@@ -47,6 +47,15 @@ memory = "{memory_mib} MiB"
 """
 
 _TAIL = """
+# A split plan passes tensors from node to node. Left like this, they go through both nodes' own links, and on one
+# machine those take no time. Declare the network that the nodes would really have:
+#
+# [[links]]
+# from = "middle"
+# to = "fast"
+# bytes_per_s = 12_500_000.0
+# rtt_s = 0.002
+
 [goals]
 deadline_s = 2.0
 accuracy_floor_frac = 0.95            # policies that end in +variants may choose any variant above it

@@ -143,16 +143,53 @@ def host_rate_flop_per_s(seconds: float = 0.3) -> Quantity:
     Raises:
         MeterError: the child process failed.
     """
+    return rate_of_host("double", seconds)
+
+
+_KINDS = {
+    "double": ("FLOP/s", "dgemm"),
+    "single": ("FLOP/s", "sgemm"),
+    "copy": ("byte/s", "copies of 64 MiB, read and written,"),
+}
+
+
+def rate_of_host(kind: str, seconds: float) -> Quantity:
+    """Measure one rate of one CPU of this host, in a child process with one BLAS thread (``dgemm.py``).
+
+    Args:
+        kind: ``"double"`` or ``"single"`` precision products, or ``"copy"``.
+        seconds: CPU seconds to spend, at least five repeats whatever it says.
+
+    Returns:
+        Median with least and greatest, FLOP/s (byte/s of copies) per CPU-second, measured, boundary chip.
+
+    Raises:
+        MeterError: the child process failed.
+    """
+    unit, what = _KINDS[kind]
+    rates = _rates_of_child(kind, seconds)
+    return Quantity(
+        value=statistics.median(rates),
+        low=min(rates),
+        high=max(rates),
+        unit=unit,
+        method="measured",
+        boundary="chip",
+        source=f"{what} on one CPU of this host, {len(rates)} repeats, per CPU-second",
+    )
+
+
+def _rates_of_child(kind: str, seconds: float) -> list[float]:
     program = Path(__file__).with_name("dgemm.py")
     try:
         child = subprocess.run(
-            [sys.executable, "-P", str(program), str(seconds)],
+            [sys.executable, "-P", str(program), kind, str(seconds)],
             env={**os.environ, **_ONE_BLAS_THREAD},
             capture_output=True,
             text=True,
             check=True,
         )
-        rates = [float(line) for line in child.stdout.split()]
+        return [float(line) for line in child.stdout.split()]
     except subprocess.CalledProcessError as fault:
         last = (fault.stderr.strip().splitlines() or ["no message"])[-1]
         raise MeterError(
@@ -160,15 +197,6 @@ def host_rate_flop_per_s(seconds: float = 0.3) -> Quantity:
         ) from fault
     except (OSError, ValueError) as fault:
         raise MeterError(f"the rate of this host could not be measured: {fault}") from fault
-    return Quantity(
-        value=statistics.median(rates),
-        low=min(rates),
-        high=max(rates),
-        unit="FLOP/s",
-        method="measured",
-        boundary="chip",
-        source=f"dgemm on one CPU of this host, {len(rates)} repeats, per CPU-second",
-    )
 
 
 def energy_quantity(cpu_s: float, *, speed: Quantity | float, idle_w: Quantity, busy_w: Quantity) -> Quantity:
