@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import numpy as np
 
-from gramwise.core.decision import Decision, PlanTable, Request, Snapshot, columns
+from gramwise.core.decision import Decision, PlanTable, Request, Snapshot, Stage, columns, place_of
 from gramwise.core.errors import ConfigError
 from gramwise.core.protocols import Executor, IntensitySource, Meter, NodeUsage, Policy, Ran, Reading
 from gramwise.core.quantity import Basis, Boundary, Method, Signal
+from gramwise.partition.conformance import check_partitioner
 from gramwise.schedule.filters import ELIGIBLE, of_model
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "check_executor",
     "check_intensity",
     "check_meter",
+    "check_partitioner",
     "check_policy",
     "example_request",
     "example_snapshot",
@@ -41,6 +43,7 @@ MODEL = "digits"
 """The model of the example records."""
 
 _NOW_S = 1_750_000_000.0
+_SPLIT_ROWS = 6
 _ZONES = 24
 _CPU_CLOCK_S = 0.02
 """Two ticks of a 100 Hz process clock: counters of unlike resolution may differ by that much."""
@@ -148,7 +151,8 @@ def check_policy(policy: Policy, *, fresh: Callable[[], Policy] | None = None) -
 
     Asked are: the same answer twice, from a fresh instance, and after other snapshots in between; inputs left as they
     were; a choice among the request's candidates that is alive, fits the memory and keeps accuracy floor and zones;
-    verdicts that cover every candidate once and agree with the choice; no plan where nothing is feasible. A policy
+    verdicts that cover every candidate once and agree with the choice; no plan where nothing is feasible. Some of the
+    candidates are split over several nodes: all of these must be alive, roomy and allowed. A policy
     whose choice depends on grid intensity must never choose a plan of unknown intensity or energy.
 
     Args:
@@ -190,7 +194,10 @@ def _cases() -> Iterator[tuple[Request, Snapshot]]:
             alive, memory = quiet.alive.copy(), quiet.memory_bytes.copy()
             alive[seed::4], memory[1::3] = False, 60e6  # too small for the reference, enough for the others
             hurt = dataclasses.replace(quiet, version=quiet.version + 1, alive=alive, memory_bytes=memory)
-            for state in (quiet, dataclasses.replace(quiet, **_reversed_load(quiet)), hurt):
+            states = [quiet, dataclasses.replace(quiet, **_reversed_load(quiet)), hurt]
+            if nodes > 1:
+                states.append(_with_split(hurt, seed))
+            for state in states:
                 for request in _requests(seed, state):
                     yield request, state
 
@@ -219,7 +226,7 @@ def _with_decoy(snapshot: Snapshot) -> Snapshot:
     """Every plan a second time as another model that costs next to nothing: only the model's name forbids it."""
     table = snapshot.plans
     cheap = {"latency_s": 1e-3, "energy_j": 1e-3, "fixed_s": 1e-3, "memory_bytes": 1e-3}
-    joined = {
+    joined: dict[str, Any] = {
         name: np.concatenate([value * cheap[name] if name in cheap else value, value])
         for name, value in _fields(table).items()
         if isinstance(value, np.ndarray)
@@ -227,6 +234,37 @@ def _with_decoy(snapshot: Snapshot) -> Snapshot:
     model = ("decoy",) * len(table) + table.model
     plans = dataclasses.replace(table, model=model, variant=table.variant * 2, **joined)
     return dataclasses.replace(snapshot, plans=plans)
+
+
+def _with_split(snapshot: Snapshot, seed: int) -> Snapshot:
+    """A few rows more, split over two or three nodes each, that look cheap: what is dead anywhere is dead."""
+    rng, table = np.random.default_rng([seed, len(snapshot.nodes)]), snapshot.plans
+    rows = {}
+    for row in range(len(table), len(table) + _SPLIT_ROWS):
+        nodes = rng.permutation(len(snapshot.nodes))[: rng.integers(2, 4)]
+        rows[row] = tuple(
+            Stage(
+                node=snapshot.nodes[node],
+                latency_s=float(rng.uniform(1e-3, 4e-3)),
+                energy_j=float(rng.uniform(1e-3, 5e-2)),
+                memory_bytes=int(rng.uniform(30e6, 90e6)),
+            )
+            for node in nodes.tolist()
+        )
+    stages = list(rows.values())
+    plans = PlanTable(
+        node=np.append(table.node, [snapshot.nodes.index(s[0].node) for s in stages]),
+        model=(*table.model, *[MODEL] * len(rows)),
+        variant=(*table.variant, *["fp32"] * len(rows)),
+        reference=np.append(table.reference, np.ones(len(rows), dtype=np.bool_)),
+        latency_s=columns([*table.latency_s, *(sum(s.latency_s for s in each) for each in stages)]),
+        fixed_s=columns([*table.fixed_s, *[0.001] * len(rows)]),
+        energy_j=columns([*table.energy_j, *(sum(s.energy_j for s in each) for each in stages)]),
+        accuracy_frac=columns([*table.accuracy_frac, *[0.98] * len(rows)]),
+        memory_bytes=columns([*table.memory_bytes, *(each[0].memory_bytes for each in stages)]),
+        stages=rows,
+    )
+    return dataclasses.replace(snapshot, version=snapshot.version + 2, plans=plans)
 
 
 def _fields(record: Snapshot | PlanTable) -> dict[str, Any]:
@@ -280,9 +318,8 @@ def _check_choice(where: str, row: int, candidates: list[int], request: Request,
 
 
 def _check_verdicts(where: str, decision: Decision, candidates: list[int]) -> None:
-    table, nodes = decision.snapshot.plans, decision.snapshot.nodes
-    verdicts = decision.verdicts
-    wanted = [(nodes[int(table.node[row])], table.variant[row]) for row in candidates]
+    snapshot, verdicts = decision.snapshot, decision.verdicts
+    wanted = [(place_of(snapshot, row), snapshot.plans.variant[row]) for row in candidates]
     told = [(v.node, v.variant) for v in verdicts]
     assert told == wanted, (
         f"{where}: verdicts tell of {len(told)} candidates, the table has {len(wanted)} of this model."
@@ -449,6 +486,9 @@ async def check_executor(
 ) -> None:
     """Check a started executor against `gramwise.core.protocols.Executor` with a few real runs on one node.
 
+    Asked are also outputs that stay at the node: they come back as handles with the size and shape that they have, and
+    giving their room back twice does no harm.
+
     Args:
         executor: started, with nothing else running on the node; it is left open.
         node: name of a node that is alive.
@@ -466,6 +506,20 @@ async def check_executor(
     for ran in runs:
         _check_ran(node, ran, set(runs[0].outputs))
     _check_usage(node, before, after, sum(ran.cpu_s for ran in runs))
+    kept = await executor.run(node, variant, inputs, hold=tuple(runs[0].outputs))
+    _check_held(node, runs[0], kept)
+    executor.release(kept.held.values())
+    executor.release(kept.held.values())
+
+
+def _check_held(node: str, ran: Ran, kept: Ran) -> None:
+    assert not kept.outputs, f"{node}: what is asked to stay at the node comes back as a handle only."
+    assert set(kept.held) == set(ran.outputs), f"{node}: every output that is asked to stay is held."
+    for name, held in kept.held.items():
+        value = ran.outputs[name]
+        told, is_ = (held.name, held.shape, held.nbytes), (name, value.shape, value.nbytes)
+        assert told == is_, f"{node}: held tensor {told}, but the output is {is_}."
+        assert np.dtype(held.dtype) == value.dtype, f"{node}: {name!r} is of type {value.dtype}."
 
 
 def _check_ran(node: str, ran: Ran, outputs: set[str]) -> None:

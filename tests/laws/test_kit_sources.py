@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gramwise.core.errors import ConfigError, DataGap
-from gramwise.core.protocols import NodeUsage, Ran, Reading
+from gramwise.core.protocols import Held, NodeUsage, Ran, Reading
 from gramwise.core.series import Series
 from gramwise.grid.sources.annual import Annual
 from gramwise.testing import check_executor, check_intensity, check_meter
@@ -149,8 +149,21 @@ class Threads:
         ran = Ran(outputs={"y": value}, start_s=start_s, end_s=time.time(), cpu_s=cpu_s)
         return replace(ran, **self.broken.get("ran", {}))
 
-    async def run(self, node: str, variant: str, inputs: Mapping[str, np.ndarray]) -> Ran:
-        return await asyncio.to_thread(self.work, inputs)
+    async def run(
+        self, node: str, variant: str, inputs: Mapping[str, np.ndarray], hold: Collection[str] = ()
+    ) -> Ran:
+        ran = await asyncio.to_thread(self.work, inputs)
+        held = {
+            name: Held(name=name, dtype=value.dtype.str, shape=value.shape, nbytes=value.nbytes, place=value)
+            for name, value in ran.outputs.items()
+            if name in hold
+        }
+        outputs = {name: value for name, value in ran.outputs.items() if name not in held}
+        kept = {"outputs": outputs, "held": held, **(self.broken.get("kept", {}) if hold else {})}
+        return replace(ran, **kept)
+
+    def release(self, held: Iterable[Held]) -> None:
+        return
 
     async def usage(self, node: str) -> NodeUsage:
         metered_s = (time.process_time() - self.begun_s) * self.broken.get("metered", 1.0)
@@ -187,6 +200,12 @@ def test_a_sound_executor_passes_with_and_without_a_meter() -> None:
         ({"counts": 2.0}, "It is their sum"),
         ({"counts": 0.0}, "It is their sum"),
         ({"backwards": True}, "overhead_s went back"),
+        ({"kept": {"held": {}}}, "every output that is asked to stay"),
+        ({"kept": {"outputs": {"y": np.ones(1)}}}, "as a handle only"),
+        (
+            {"kept": {"held": {"y": Held(name="y", dtype="<f8", shape=(1,), nbytes=8, place=None)}}},
+            "held tensor",
+        ),
     ],
 )
 def test_a_broken_executor_is_told(broken: dict[str, Any], sentence: str) -> None:

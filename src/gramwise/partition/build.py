@@ -265,7 +265,7 @@ def _ways(names: tuple[str, ...], links: Links, profile: Profile) -> Ways:
     none = np.full((k + 1, k + 1), np.inf)
     np.fill_diagonal(none, 0.0)
     fixed_s, s_per_byte = none, np.zeros((k + 1, k + 1))
-    send_j, receive_j, message_j = (np.zeros((k + 1, k + 1)) for _ in range(3))
+    send_j, receive_j, message_j, busy_s, busy_s_per_byte = (np.zeros((k + 1, k + 1)) for _ in range(5))
     own_j = np.append(np.zeros(k) if profile.handover_cpu_j is None else profile.handover_cpu_j, 0.0)
     own_j_per_byte = np.append(
         np.zeros(k) if profile.handover_j_per_byte is None else profile.handover_j_per_byte, 0.0
@@ -282,8 +282,13 @@ def _ways(names: tuple[str, ...], links: Links, profile: Profile) -> Ways:
         sent, received = (
             (0.0, sent + received) if u == k else (sent + received, 0.0) if v == k else (sent, received)
         )
-        fixed_s[u, v] = link.rtt_s / 2 + profile.handover_s
-        s_per_byte[u, v] = (1.0 / link.bytes_per_s if link.bytes_per_s else 0.0) + profile.handover_s_per_byte
+        # The client is no node: what leaves for it needs no new model, and only our end of its messages is ours.
+        share = 0.5 if k in (u, v) else 1.0
+        fixed_s[u, v] = link.rtt_s / 2 + (profile.handover_s if v != k else 0.0)
+        byte_s = profile.handover_s_per_byte * share
+        s_per_byte[u, v] = (1.0 / link.bytes_per_s if link.bytes_per_s else 0.0) + byte_s
+        if v != k:
+            busy_s[u, v], busy_s_per_byte[u, v] = profile.handover_s, profile.handover_s_per_byte / 2
         send_j[u, v], receive_j[u, v] = sent + own_j_per_byte[u], received + own_j_per_byte[v]
         message_j[u, v] = own_j[v]
     return Ways(
@@ -292,4 +297,6 @@ def _ways(names: tuple[str, ...], links: Links, profile: Profile) -> Ways:
         send_j_per_byte=send_j,
         receive_j_per_byte=receive_j,
         receive_j=message_j,
+        receive_busy_s=busy_s,
+        receive_busy_s_per_byte=busy_s_per_byte,
     )

@@ -74,6 +74,9 @@ class Ways:
         send_j_per_byte: joules that the sender spends on a byte, on its own grid.
         receive_j_per_byte: joules that the receiver spends on a byte, on its own grid.
         receive_j: joules that the receiver spends on a message besides its bytes.
+        receive_busy_s: seconds of its own that the receiver spends on a message besides its bytes; part of
+            ``fixed_s``. None for nothing.
+        receive_busy_s_per_byte: likewise on a byte; part of ``s_per_byte``. None for nothing.
     """
 
     fixed_s: Floats
@@ -81,6 +84,8 @@ class Ways:
     send_j_per_byte: Floats
     receive_j_per_byte: Floats
     receive_j: Floats
+    receive_busy_s: Floats | None = None
+    receive_busy_s_per_byte: Floats | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,8 +109,8 @@ class Problem:
         working_bytes: activations alive while each layer runs, (n,).
         memory_bytes: room on each node for weights and the largest working set, (k,); inf for no limit.
         slots: inferences that a node runs at a time, (k,); the period of a pipeline divides by it.
-        budget_s: seconds that one inference may keep each node busy, over all its slots together, (k,); inf for no
-            limit. A rate goal and a node that other work fills are such limits.
+        budget_s: seconds that one inference may keep each node busy, computing and taking in, over all its slots
+            together, (k,); inf for no limit. A rate goal and a node that other work fills are such limits.
         link_budget_s: seconds that one inference may keep each link busy; inf for no limit.
         latency_limit_s: inf for no limit.
         idle_w: power at which a node that takes part waits while the others work, (k,) watts; 0 where idle power is
@@ -155,6 +160,18 @@ class Problem:
     def move_busy_s(self) -> Floats:
         """Seconds that each tensor keeps each link busy, (T, k + 1, k + 1)."""
         return self._sizes[:, None, None] * self.ways.s_per_byte
+
+    @cached_property
+    def receive_busy_s(self) -> Floats:
+        """Seconds that each transfer keeps its receiver busy, (T, k + 1, k + 1); 0 on the diagonal."""
+        ways, size = self.ways, self._sizes[:, None, None]
+        busy_s = np.zeros((len(self.tensors), self.k + 1, self.k + 1))
+        if ways.receive_busy_s is not None:
+            busy_s += ways.receive_busy_s
+        if ways.receive_busy_s_per_byte is not None:
+            busy_s += size * ways.receive_busy_s_per_byte
+        busy_s[:, np.arange(self.k + 1), np.arange(self.k + 1)] = 0.0
+        return busy_s
 
     @cached_property
     def move_s(self) -> Floats:
@@ -245,6 +262,7 @@ class Evaluation:
         period_s: seconds between two inferences of a full pipeline, (A,).
         node_energy_j: joules on each node and outside, (A, k + 1); a dot product with ``g_per_j`` is the carbon.
         busy_s: seconds that each node computes, (A, k).
+        occupied_s: seconds that each node computes and takes in what it is sent, (A, k).
         memory_bytes: what each node holds, (A, k).
         moved_bytes: bytes that cross between nodes or to and from outside, (A,).
         feasible: every limit is kept, (A,).
@@ -256,6 +274,7 @@ class Evaluation:
     period_s: Floats
     node_energy_j: Floats
     busy_s: Floats
+    occupied_s: Floats
     memory_bytes: Floats
     moved_bytes: Floats
     feasible: Bools
@@ -289,6 +308,7 @@ def evaluate(problem: Problem, placements: Ints) -> Evaluation:
         for weight in p.weights:
             memory[:, node] += weight.bytes * here[:, weight.layers].any(axis=1)
     link_s = np.zeros((count, p.k + 1, p.k + 1))
+    occupied_s = np.concatenate([busy_s, np.zeros((count, 1))], axis=1)
     moved = np.zeros(count)
     for i, tensor in enumerate(p.tensors):
         for start, end, sent in crossings(p, tensor, a):
@@ -300,12 +320,14 @@ def evaluate(problem: Problem, placements: Ints) -> Evaluation:
             joules[rows, u] += p.send_j[i, u, v]
             joules[rows, v] += p.receive_j[i, u, v]
             link_s[rows, u, v] += p.move_busy_s[i, u, v]
+            occupied_s[rows, v] += p.receive_busy_s[i, u, v]
             moved[rows] += tensor.bytes
     used = np.stack([(a == node).any(axis=1) for node in range(p.k)], axis=1)
     if p.idle_w.any():
         finite = np.where(np.isfinite(latency_s), latency_s, 0.0)
         joules[:, : p.k] += used * p.idle_w * (finite[:, None] - busy_s)
-    node_period_s = (busy_s / p.slots).max(axis=1, initial=0.0)
+    occupied_s = occupied_s[:, : p.k]
+    node_period_s = (occupied_s / p.slots).max(axis=1, initial=0.0)
     period_s = np.maximum(node_period_s, link_s.max(axis=(1, 2), initial=0.0))
     period_s = np.where(np.isfinite(latency_s), period_s, math.inf)
     reachable = np.isfinite(latency_s)
@@ -317,7 +339,7 @@ def evaluate(problem: Problem, placements: Ints) -> Evaluation:
         & _forward(p, a)
         & p.allowed[every, a].all(axis=1)
         & (latency_s <= p.latency_limit_s * room)
-        & (busy_s <= p.budget_s * room).all(axis=1)
+        & (occupied_s <= p.budget_s * room).all(axis=1)
         & (link_s <= p.link_budget_s * room).all(axis=(1, 2))
         & (memory <= p.memory_bytes * room).all(axis=1)
     )
@@ -328,6 +350,7 @@ def evaluate(problem: Problem, placements: Ints) -> Evaluation:
         period_s=period_s,
         node_energy_j=joules,
         busy_s=busy_s,
+        occupied_s=occupied_s,
         memory_bytes=memory,
         moved_bytes=moved,
         feasible=feasible,
