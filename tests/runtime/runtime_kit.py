@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gramwise.core.decision import PlanTable, Request, columns
 from gramwise.core.errors import NodeLost
 from gramwise.core.machines import Device, Link, Node
-from gramwise.core.protocols import NodeUsage, Ran
+from gramwise.core.protocols import Held, NodeUsage, Ran
 from gramwise.core.quantity import Method, Quantity
 from gramwise.runtime.world import Grid, World
 
@@ -115,18 +115,34 @@ class Mortal:
         self.state = dict.fromkeys(names, True)
         self.doomed: set[str] = set()
         self.asked: list[str] = []
+        self.given: list[dict[str, Array | Held]] = []
+        self.kept: list[Held] = []
+        self.holding: set[int] = set()
         self.cpu_s = cpu_s
 
     def alive(self) -> Mapping[str, bool]:
         return dict(self.state)
 
-    async def run(self, node: str, variant: str, inputs: Mapping[str, Array]) -> Ran:
+    async def run(
+        self, node: str, variant: str, inputs: Mapping[str, Array | Held], hold: Collection[str] = ()
+    ) -> Ran:
         self.asked.append(node)
         await asyncio.sleep(0.001)
         if node in self.doomed:
             self.state[node] = False
             raise NodeLost(f"node {node} died")
-        return Ran(outputs=dict(inputs), start_s=1.0, end_s=1.002, cpu_s=self.cpu_s)
+        arrays = {name: value for name, value in inputs.items() if not isinstance(value, Held)}
+        held = {
+            name: Held(name=name, dtype="<f4", shape=(1,), nbytes=4000, place=(node, variant))
+            for name in hold
+        }
+        self.given.append(dict(inputs))
+        self.holding |= {id(each) for each in held.values()}
+        self.kept += held.values()
+        return Ran(outputs=arrays, start_s=1.0, end_s=1.002, cpu_s=self.cpu_s, held=held)
+
+    def release(self, held: Iterable[Held]) -> None:
+        self.holding -= {id(each) for each in held}
 
     async def usage(self, node: str) -> NodeUsage:
         return NodeUsage(attributed_s=0.0, overhead_s=0.0, metered_s=None)

@@ -306,3 +306,55 @@ def test_a_virtual_share_slows_and_says_so(model: Path, some_images: Images) -> 
         assert 1.9 < took_s / cpu_s < 8.0
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_running_node_loads_and_drops_models(
+    model: Path, tmp_path: Path, some_images: Images, slots: int
+) -> None:
+    inputs = {"input": some_images(4)[0]}
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(model.read_bytes()[:200])
+
+    async def scene() -> None:
+        async with started([node("a", slots=slots)], {"m/full": model}) as executor:
+            await executor.load("a", "piece", str(model))
+            assert executor.inputs("a", "piece") == {"input": ((None, 1, 8, 8), "float32")}
+            both = await asyncio.gather(*(executor.run("a", "piece", inputs) for _ in range(2 * slots)))
+            whole = await executor.run("a", "m/full", inputs)
+            for ran in both:
+                np.testing.assert_array_equal(ran.outputs["logits"], whole.outputs["logits"])
+            with pytest.raises(ModelError, match=r"broken\.onnx"):
+                await executor.load("a", "other", str(broken))
+            await executor.drop("a", "piece")
+            await executor.drop("a", "piece")
+            for gone in ("piece", "other"):
+                for _ in range(slots):
+                    with pytest.raises(Rejected, match=gone):
+                        await executor.run("a", gone, inputs)
+            assert (await executor.run("a", "m/full", inputs)).cpu_s > 0
+            os.kill(executor.pids("a")[0], signal.SIGKILL)
+            if slots == 1:
+                with pytest.raises(NodeLost, match="node a died"):
+                    await executor.load("a", "piece", str(model))
+
+    asyncio.run(scene())
+
+
+def test_loading_past_the_memory_cap_names_the_key(
+    model: Path, tmp_path: Path, save_tiny: Callable[..., Path]
+) -> None:
+    try:
+        caps.find("cgroup-v1")
+    except ConfigError as fault:
+        pytest.skip(str(fault))
+    big = save_tiny(tmp_path / "big.onnx", channels=1800)
+
+    async def scene() -> None:
+        async with started([node("small", memory_bytes=90 * 2**20)], {"m/full": model}, "cgroup-v1") as nodes:
+            with pytest.raises(ConfigError, match=r"nodes\.small\.memory: .*90 MiB") as caught:
+                await nodes.load("small", "big", str(big))
+            assert caught.value.key == "nodes.small.memory"
+            assert nodes.alive() == {"small": False}
+
+    asyncio.run(scene())

@@ -126,8 +126,11 @@ def test_odd_outputs_survive_packing(value: Array) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        wire.Run("m/full", [wire.Tensor("x", "<f4", (2, 3), 0)], 4096),
+        wire.Run("m/full", [wire.Tensor("x", "<f4", (2, 3), 0)]),
+        wire.Run("piece", [wire.Tensor("x", "<f4", (2, 3), 64, 0)], ["y"], [128, 0]),
         wire.Usage(),
+        wire.Load("piece", "piece-0.onnx"),
+        wire.Drop("piece"),
     ],
 )
 def test_questions_come_back_as_they_were(message: wire.Question) -> None:
@@ -142,6 +145,7 @@ def test_questions_come_back_as_they_were(message: wire.Question) -> None:
     [
         wire.Ready({"m/full": {"x": ((None, 3), "float32")}}, 7),
         wire.Done([wire.Tensor("y", "<f4", (), 0)], b"\0\0\0\0", 1.5, 2.5, 0.25),
+        wire.Done([], b"", 1.5, 2.5, 0.25, [wire.Tensor("z", "|i1", (3,), 64, 2)]),
         wire.Clocks(1.0, 0.5, 1.6),
         wire.Fault("rejected", "Größe"),
     ],

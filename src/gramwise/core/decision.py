@@ -71,13 +71,27 @@ class Stage:
 
     Attributes:
         node: its name.
-        layers: half-open range of layer positions; None for the whole network.
-        send_bytes: bytes that reach the node for it.
+        layers: half-open range of layer positions, in the order in which the plan runs them; None for the whole
+            network.
+        send_bytes: bytes that it sends on, one inference: to later stages on other nodes, and the answer.
+        receive_bytes: bytes that reach its node for it, one inference.
+        piece: what executors call it, as they call a variant; empty for the whole variant.
+        inputs, outputs: names of the tensors it reads and makes for others; empty for the whole network.
+        latency_s: predicted seconds of one inference, computing and receiving its inputs.
+        energy_j: predicted marginal joules of one inference.
+        memory_bytes: what its node must hold for it.
     """
 
     node: str
     layers: tuple[int, int] | None = None
     send_bytes: int = 0
+    receive_bytes: int = 0
+    piece: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    latency_s: float = 0.0
+    energy_j: float = 0.0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +126,9 @@ class PlanTable:
         energy_j: marginal energy of one inference, (P,) joules.
         accuracy_frac: measured accuracy, (P,); NaN when unknown.
         memory_bytes: what the node must hold, (P,).
+        stages: of the rows that are split over several nodes, by row. ``node`` of such a row is its first stage's,
+            ``energy_j`` and ``latency_s`` are sums over its stages, ``memory_bytes`` is the first stage's.
+        planned: the row that a plan file asked for, -1 for none.
     """
 
     node: Ints
@@ -123,6 +140,8 @@ class PlanTable:
     energy_j: Floats
     accuracy_frac: Floats
     memory_bytes: Floats
+    stages: Mapping[int, tuple[Stage, ...]] = field(default_factory=dict)
+    planned: int = -1
 
     def __len__(self) -> int:
         return len(self.variant)
@@ -241,22 +260,44 @@ class Decision(NamedTuple):
         return tuple(self.policy.verdicts(self.request, self.snapshot))
 
 
+def nodes_of(snapshot: Snapshot, row: int) -> tuple[int, ...]:
+    """Index of the node of every stage of a row, in the order in which they run; one for a row that is not split."""
+    stages = snapshot.plans.stages.get(row)
+    if stages is None:
+        return (int(snapshot.plans.node[row]),)
+    return tuple(snapshot.nodes.index(stage.node) for stage in stages)
+
+
+def place_of(snapshot: Snapshot, row: int) -> str:
+    """Where a row runs, for people: the node, or ``a > b > c`` for a row that is split."""
+    return " > ".join(snapshot.nodes[node] for node in nodes_of(snapshot, row))
+
+
 def plan_of(request: Request, snapshot: Snapshot, row: int) -> Plan:
     """The plan that a row of the table stands for, with its predicted marginal cost for this request."""
     from .units import carbon_g
 
     table = snapshot.plans
-    node = int(table.node[row])
-    energy_j = float(table.energy_j[row]) * request.count
-    wait_s = float(snapshot.backlog_s[node])
+    nodes = nodes_of(snapshot, row)
+    stages = table.stages.get(row) or (
+        Stage(node=snapshot.nodes[nodes[0]], energy_j=float(table.energy_j[row])),
+    )
+    wait_s = max(float(snapshot.backlog_s[node]) for node in nodes)
     return Plan(
-        stages=(Stage(node=snapshot.nodes[node]),),
+        stages=stages,
         variant=table.variant[row],
         start_s=request.arrival_s + wait_s,
         cost=Cost(
             latency_s=wait_s + float(table.fixed_s[row]) + float(table.latency_s[row]) * request.count,
-            energy_j=energy_j,
-            carbon_g=carbon_g(energy_j, float(snapshot.intensity_g_per_kwh[node]), float(snapshot.pue[node])),
+            energy_j=float(table.energy_j[row]) * request.count,
+            carbon_g=sum(
+                carbon_g(
+                    stage.energy_j * request.count,
+                    float(snapshot.intensity_g_per_kwh[node]),
+                    float(snapshot.pue[node]),
+                )
+                for stage, node in zip(stages, nodes, strict=True)
+            ),
         ),
     )
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from .decision import Decision, Outcome, Request, Snapshot, Verdict
@@ -88,14 +88,37 @@ class IntensitySource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Held:
+    """A tensor that stays where a node made it, for the next node to read there.
+
+    Attributes:
+        name: of the output.
+        dtype: NumPy type, as text.
+        shape: of the tensor.
+        nbytes: its size.
+        place: where it lies: the executor's own business.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+    place: object
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """What a node says about one run: outputs, when it ran (Unix seconds) and its thread CPU seconds."""
+    """What a node says about one run: outputs, when it ran (Unix seconds) and its thread CPU seconds.
+
+    ``held`` are the outputs that were asked to stay at the node, by name; ``outputs`` are all others.
+    """
 
     outputs: Mapping[str, npt.NDArray[np.generic]]
     start_s: float
     end_s: float
     cpu_s: float
+    held: Mapping[str, Held] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +145,30 @@ class Executor(Protocol):
         """Which nodes can still take work."""
         ...
 
-    async def run(self, node: str, variant: str, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Ran:
-        """Run one request.
+    async def run(
+        self,
+        node: str,
+        variant: str,
+        inputs: Mapping[str, npt.NDArray[np.generic] | Held],
+        hold: Collection[str] = (),
+    ) -> Ran:
+        """Run one request, or one piece of one.
+
+        Args:
+            node: its name.
+            variant: a whole variant or a piece that the node holds, by the executor's name for it.
+            inputs: by name; what another node holds is read where it lies. Whoever calls may release it at any
+                time: it stays until this run is over.
+            hold: outputs that stay at the node and come back as `Held`; whoever calls releases each once.
 
         Raises:
             NodeLost: the node died under it; nothing was answered.
             Rejected: the node refused it.
         """
+        ...
+
+    def release(self, held: Iterable[Held]) -> None:
+        """Give back the room of tensors that nobody will read any more; doing it twice does no harm."""
         ...
 
     async def usage(self, node: str) -> NodeUsage:
@@ -142,6 +182,7 @@ class Executor(Protocol):
 
 __all__ = [
     "Executor",
+    "Held",
     "IntensitySource",
     "Meter",
     "NodeUsage",

@@ -13,6 +13,8 @@ from gramwise.core.units import carbon_g
 from gramwise.optimize.bounds import captured_frac, gap_frac
 from gramwise.power.model import Balance, idle_energy_j
 from gramwise.runtime.assembly import Fleet
+from gramwise.runtime.chain import OUTSIDE
+from gramwise.runtime.engine import NODES_JOINED, Part
 from gramwise.runtime.pool import Pool
 from gramwise.runtime.provenance import sentences
 from gramwise.runtime.stats import paired_interval, relative_change
@@ -141,9 +143,11 @@ def _change_interval(line: Line, baseline: Line) -> tuple[float, float] | None:
 
 
 def _share(fleet: Fleet, line: Line) -> dict[str, float | None]:
-    served = Counter(o.node for o in line.done)
+    """Share of the completed requests by node; a split plan stands there as ``a > b > c``."""
+    served = Counter(o.node.replace(NODES_JOINED, f" {NODES_JOINED} ") for o in line.done)
     total = sum(served.values())
-    return {n.name: served[n.name] / total if total else None for n in fleet.nodes}
+    places = dict.fromkeys([*(n.name for n in fleet.nodes), *served])
+    return {place: served[place] / total if total else None for place in places}
 
 
 def _idle_g(fleet: Fleet, line: Line) -> float | None:
@@ -160,26 +164,48 @@ def _idle_g(fleet: Fleet, line: Line) -> float | None:
 
 
 def _transfer_g(fleet: Fleet, line: Line) -> float | None:
-    """Grams of sending the inputs; unknown unless every node that was used declares its link's energy."""
-    grids = {n.name: (n, g) for n, g in zip(fleet.nodes, fleet.grids, strict=True)}
-    used = {o.node for o in line.done}
-    if not used or any(grids[name][0].link.energy_j_per_byte is None for name in used):
-        return None
+    """Grams of moving tensors: the inputs, and those between the stages of a split plan.
+
+    Unknown unless every link that was used declares its energy.
+    """
     total = 0.0
     for o in line.done:
-        node, grid = grids[o.node]
-        if grid.intensity is None:
+        grams = _moved_g(fleet, line.split.get(o.request), o.node)
+        if grams is None:
             return None
-        energy_j = (node.link.energy_j_per_byte or 0.0) * fleet.request_bytes
-        total += carbon_g(energy_j, grid.intensity.value)
-    return total / line.inferences
+        total += grams
+    return total / line.inferences if line.inferences else None
+
+
+def _moved_g(fleet: Fleet, parts: Sequence[Part] | None, node: str) -> float | None:
+    """Grams of moving the tensors of one request; None when unknown."""
+    if parts is None:
+        moves: list[tuple[str, str, float]] = [(OUTSIDE, node, float(fleet.request_bytes))]
+    elif fleet.split is None:
+        return None
+    else:
+        sizes = fleet.split.nbytes
+        moves = [(m.start, m.end, sizes[m.tensor]) for m in fleet.split.route.moves]
+    total = 0.0
+    for start, end, nbytes in moves:
+        link = fleet.network.links.get((start, end))
+        if link is None or link.energy_j_per_byte is None:
+            return None
+        # What the client's end spends is on no grid that we know: the node at the other end stands in for it.
+        spent = ((start or end, link.energy_j_per_byte), (end or start, link.receive_j_per_byte or 0.0))
+        for payer, j_per_byte in spent:
+            grid = next(g for n, g in zip(fleet.nodes, fleet.grids, strict=True) if n.name == payer)
+            if grid.intensity is None:
+                return None
+            total += carbon_g(j_per_byte * nbytes, grid.intensity.value)
+    return total
 
 
 def _carbon_quantity(fleet: Fleet, line: Line) -> dict[str, Any] | None:
     """Grams per inference with the interval that the factors (not the sampling) leave, as a `Quantity`."""
     cpu_s: Counter[str] = Counter()
-    for o in line.done:
-        cpu_s[o.node] += o.cpu_s  # type: ignore[assignment]  # a Counter adds any number
+    for part in (part for o in line.done for part in line.parts(o)):
+        cpu_s[part.node] += part.cpu_s  # type: ignore[assignment]  # a Counter adds any number
     if not cpu_s:
         return None
     parts: list[tuple[float, Quantity, Quantity, float]] = []
@@ -239,7 +265,8 @@ def _node(fleet: Fleet, i: int, pool: Pool) -> dict[str, Any]:
     node, grid = fleet.nodes[i], fleet.grids[i]
     price, idle_w = fleet.price.j_per_cpu_s[node.name], fleet.price.idle_w[node.name]
     reference = fleet.scenario.models[fleet.scenario.model].reference
-    cpu_s = pool.cpu_s.get((node.name, reference))
+    spent = pool.cpu_s.get((node.name, reference))
+    cpu_s = spent[0] if spent else None
     energy = None
     if price is not None and cpu_s is not None:
         energy = Quantity(

@@ -7,7 +7,7 @@ what each variant takes on each node, what a CPU second costs there, how clean i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from gramwise.core.errors import (
     ConfigError,
     Infeasible,
     MeterError,
-    ModelError,
     SourceUnavailable,
 )
 from gramwise.core.machines import Node
@@ -28,12 +27,25 @@ from gramwise.core.protocols import Meter, Policy
 from gramwise.core.quantity import Quantity
 from gramwise.fleet.scenario import Scenario, check_floor, check_memory, load_scenario
 from gramwise.power.model import host_rate_flop_per_s
-from gramwise.runtime import caps, models
+from gramwise.runtime import models
+from gramwise.runtime.chain import OUTSIDE, Network, Route
 from gramwise.runtime.engine import Engine, variant_key
-from gramwise.runtime.inprocess import InlineExecutor, InProcessExecutor
+from gramwise.runtime.pieces import pieces_of
+from gramwise.runtime.planfile import PlanFile, check_plan, network_of
 from gramwise.runtime.pricing import CpuPrice, cpu_price, needs_host_rate
 from gramwise.runtime.processes import ProcessExecutor
-from gramwise.runtime.profile import LocalExecutor, Profile, plan_table, profile, request_bytes
+from gramwise.runtime.profile import (
+    LocalExecutor,
+    Profile,
+    SplitProfile,
+    plan_table,
+    profile,
+    profile_split,
+    request_bytes,
+    with_split,
+)
+from gramwise.runtime.session import Session
+from gramwise.runtime.start import held_by, start
 from gramwise.runtime.world import Grid, World
 from gramwise.schedule import load_policy
 
@@ -46,7 +58,11 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """A scenario brought to life. Close the executor when done."""
+    """A scenario brought to life. Close the executor when done.
+
+    ``plan`` is what was asked for with a plan file; ``split`` is what its pieces take, where it has several;
+    ``answers`` are the outputs of whole networks, by the executor's name, where pieces leave that open.
+    """
 
     scenario: Scenario
     nodes: tuple[Node, ...]
@@ -58,6 +74,10 @@ class Fleet:
     profiles: Mapping[tuple[str, str], Profile]
     host_flop_per_s: Quantity | None
     request_bytes: int = 0
+    network: Network = field(default_factory=Network)
+    plan: PlanFile | None = None
+    split: SplitProfile | None = None
+    answers: Mapping[str, Collection[str]] = field(default_factory=dict)
     meter: Meter | None = None
     clock: Clock = field(default_factory=SystemClock)
 
@@ -83,7 +103,9 @@ class Fleet:
             self.executor,
             self.price,
             self.clock,
-            soonest=load_policy("fastest"),
+            soonest=load_policy("soonest" if self.plans.stages else "fastest"),
+            network=self.network,
+            answers=self.answers,
             **hooks,
         )
 
@@ -105,8 +127,12 @@ def read_scenario(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     return scenario
 
 
-def resolve_variants(scenario: Scenario) -> tuple[Variant, ...]:
+def resolve_variants(scenario: Scenario, *, whole: bool = True) -> tuple[Variant, ...]:
     """Every variant of every model with its file found and its memory known, references first.
+
+    Args:
+        scenario: as loaded.
+        whole: every node must be able to hold a whole variant; not so where a plan splits it.
 
     Raises:
         ConfigError, ModelError: a model that does not exist; a node that can hold no variant.
@@ -122,7 +148,8 @@ def resolve_variants(scenario: Scenario) -> tuple[Variant, ...]:
                 key=key,
             )
             found.append(replace(variant, path=str(path), memory_bytes=models.memory_bytes(path)))
-    check_memory(scenario, {v.name: v.memory_bytes for v in found if v.model == scenario.model})
+    if whole:
+        check_memory(scenario, {v.name: v.memory_bytes for v in found if v.model == scenario.model})
     return tuple(found)
 
 
@@ -173,6 +200,7 @@ async def assemble(
     *,
     inputs: Mapping[str, npt.NDArray[Any]] | None = None,
     inline: bool = False,
+    plan: PlanFile | None = None,
     tell: Tell = lambda _: None,
 ) -> Fleet:
     """Start the nodes, measure them, price them.
@@ -181,27 +209,40 @@ async def assemble(
         scenario: as `read_scenario` gives it.
         inputs: tensors of one request for the workload's model; None makes random ones of the model's shape.
         inline: run in-process nodes in the calling thread; this coroutine then never waits for an event loop.
+        plan: what to run beside whole variants, from `gramwise.runtime.planfile.read_plan`.
         tell: hears what is going on.
 
     Raises:
         GramwiseError: with file and key for what the user can mend; nothing is left running.
     """
-    nodes, variants = scenario.node_records(), resolve_variants(scenario)
-    held = _held(nodes, variants)
+    network = network_of(scenario)
+    nodes = tuple(replace(n, link=network.links[OUTSIDE, n.name]) for n in scenario.node_records())
+    variants = resolve_variants(scenario, whole=plan is None or not plan.split)
+    planned = check_plan(plan, scenario, variants) if plan else None
+    pieces = pieces_of(plan, planned, tell) if plan and planned and plan.split else None
+    held = held_by(scenario, nodes, variants, pieces)
     tell("starting the nodes")
-    executor = await _start(scenario, nodes, held, inline)
+    executor = await start(scenario, nodes, held, inline=inline, pieces=pieces)
     try:
         host = None
         if needs_host_rate(nodes):
             tell("measuring this host's arithmetic")
             host = host_rate_flop_per_s()
-        price = _priced(scenario, nodes, host)
+        price = priced(scenario, nodes, host)
         tell("measuring each variant on each node")
         profiles = await profile(scenario, executor, held, inputs)
         clock = SystemClock()
         grids = grids_of(scenario, clock.now_s())
-        size = request_bytes(scenario, executor, held)
+        split, answers = None, {}
+        if planned and pieces:
+            tell("measuring the pieces of the plan")
+            names = Session(planned.path).outputs
+            answers = {variant_key(planned.model, planned.name): names}
+            split = await profile_split(scenario, executor, Route(pieces.stages, network, names), inputs)
+        size = request_bytes(scenario, executor, held, split.route if split else None)
         plans = plan_table(nodes, variants, profiles, price, scenario, size)
+        if planned:
+            plans = _planned(scenario, nodes, plans, planned, plan, split, price)
     except BaseException:
         await executor.close()
         raise
@@ -216,9 +257,32 @@ async def assemble(
         profiles=profiles,
         host_flop_per_s=host,
         request_bytes=size,
+        network=network,
+        plan=plan,
+        split=split,
+        answers=answers,
         meter=_host_meter(),
         clock=clock,
     )
+
+
+def _planned(
+    scenario: Scenario,
+    nodes: Sequence[Node],
+    table: PlanTable,
+    variant: Variant,
+    plan: PlanFile | None,
+    split: SplitProfile | None,
+    price: CpuPrice,
+) -> PlanTable:
+    """The table with the planned row marked: one more for a split plan, a node's own for a plan of one stage."""
+    if split is not None:
+        reference = variant.name == scenario.models[variant.model].reference
+        return with_split(table, nodes, variant, reference, split, price, scenario.workload.count)
+    names = [nodes[i].name for i in table.node.tolist()]
+    rows = zip(names, table.model, table.variant, strict=True)
+    wanted = (plan.stages[0].node if plan else "", variant.model, variant.name)
+    return replace(table, planned=list(rows).index(wanted))
 
 
 def _host_meter() -> Meter | None:
@@ -230,48 +294,16 @@ def _host_meter() -> Meter | None:
     return meter
 
 
-def _held(nodes: Sequence[Node], variants: Sequence[Variant]) -> dict[str, dict[str, Variant]]:
-    """The variants that each node loads, references first, as far as its memory goes."""
-    held: dict[str, dict[str, Variant]] = {}
-    for node in nodes:
-        used = models.RUNTIME_BYTES
-        held[node.name] = {}
-        for variant in variants:
-            own = variant.memory_bytes - models.RUNTIME_BYTES
-            if used + own <= node.memory_bytes:
-                held[node.name][variant_key(variant.model, variant.name)] = variant
-                used += own
-    return held
+def priced(scenario: Scenario, nodes: Sequence[Node], host: Quantity | None) -> CpuPrice:
+    """What a CPU second costs on each node.
 
-
-async def _start(
-    scenario: Scenario, nodes: Sequence[Node], held: Mapping[str, Mapping[str, Variant]], inline: bool
-) -> LocalExecutor:
-    files = {node: {key: v.path for key, v in loaded.items()} for node, loaded in held.items()}
-    try:
-        if scenario.executor.kind == "in-process":
-            return (InlineExecutor if inline else InProcessExecutor)(nodes, files)
-        maker = caps.find(scenario.executor.caps, scenario.executor.period_s)
-        return await ProcessExecutor.start(nodes, files, maker)
-    except ConfigError as fault:
-        raise ConfigError(fault.message, file=scenario.path, key=fault.key, fix=fault.fix) from fault
-    except ModelError as fault:
-        raise ModelError(f"{scenario.path}: {_key_of_file(held, fault)}: {fault}") from fault
-
-
-def _priced(scenario: Scenario, nodes: Sequence[Node], host: Quantity | None) -> CpuPrice:
+    Raises:
+        ConfigError: a node needs a speed factor that cannot be worked out; with file and key.
+    """
     try:
         return cpu_price(nodes, host)
     except ConfigError as fault:
         raise ConfigError(fault.message, file=scenario.path, key=fault.key, fix=fault.fix) from fault
-
-
-def _key_of_file(held: Mapping[str, Mapping[str, Variant]], fault: ModelError) -> str:
-    for loaded in held.values():
-        for variant in loaded.values():
-            if variant.path in str(fault):
-                return f"models.{variant.model}.variants.{variant.name}.file"
-    return "models"
 
 
 def nothing_alive(fleet: Fleet) -> Infeasible | None:

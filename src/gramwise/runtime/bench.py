@@ -27,12 +27,16 @@ from gramwise.runtime import tally
 from gramwise.runtime.account import summarise
 from gramwise.runtime.arrivals import Arrival, stream
 from gramwise.runtime.assembly import Fleet, assemble, nothing_alive, resolve_variants
-from gramwise.runtime.engine import Engine, refusal
+from gramwise.runtime.engine import Engine, Part, refusal
 from gramwise.runtime.inputs import Inputs, load_inputs
+from gramwise.runtime.planfile import PlanFile
 from gramwise.runtime.rundir import RunDirectory
 from gramwise.runtime.session import Session
 from gramwise.runtime.tasks import together
 from gramwise.schedule import load_policy
+
+PLAN = "plan"
+"""The policy that serves with a plan file and nothing else."""
 
 
 class Serve(Protocol):
@@ -54,22 +58,35 @@ class Contestant:
     floor: float | None
     outcomes: list[tuple[int, int, int, Outcome]] = field(default_factory=list)
     blocks: list[tally.Block] = field(default_factory=list)
+    split: dict[str, tuple[Part, ...]] = field(default_factory=dict)
 
     def line(self) -> tally.Line:
         """What it did, for the bill."""
         return tally.Line(
-            self.name, self.floor, self.outcomes, self.blocks, list(self.engine.snapshot_times_s)
+            self.name,
+            self.floor,
+            self.outcomes,
+            self.blocks,
+            list(self.engine.snapshot_times_s),
+            self.split,
         )
 
 
 async def bench(
-    scenario: Scenario, *, out: Path, command: str = "", progress: Progress = lambda _text, _done: None
+    scenario: Scenario,
+    *,
+    out: Path,
+    plan: PlanFile | None = None,
+    command: str = "",
+    progress: Progress = lambda _text, _done: None,
 ) -> dict[str, Any]:
     """Run a scenario's comparison and write its run directory.
 
     Args:
         scenario: from `gramwise.runtime.assembly.read_scenario`.
         out: directory in which the run directory is made.
+        plan: from `gramwise.runtime.planfile.read_plan`; served by the policy ``plan`` beside the others, whose nodes
+            hold its pieces first and whole variants as far as memory goes.
         command: what the user typed, for the record.
         progress: hears how far it is.
 
@@ -79,12 +96,15 @@ async def bench(
     Raises:
         GramwiseError: what was measured before stays in the run directory.
     """
-    inputs = _inputs(scenario)
-    fleet = await assemble(scenario, inputs=inputs.request(0), tell=lambda text: progress(text, 0.0))
+    inputs = _inputs(scenario, whole=plan is None or not plan.split)
+    fleet = await assemble(
+        scenario, inputs=inputs.request(0), plan=plan, tell=lambda text: progress(text, 0.0)
+    )
     try:
         directory = RunDirectory(out, scenario.name, _facts(fleet, command, inputs), scenario.toml())
         try:
-            contestants = [_contestant(name, fleet, directory) for name in scenario.bench.policies]
+            names = [*scenario.bench.policies, *([PLAN] if plan else [])]
+            contestants = [_contestant(name, fleet, directory) for name in dict.fromkeys(names)]
             meter_start = fleet.meter.read() if fleet.meter else None
             await _serve_all(fleet, contestants, inputs, directory, progress)
             measured_j = (
@@ -105,9 +125,10 @@ async def bench(
         await fleet.executor.close()
 
 
-def _inputs(scenario: Scenario) -> Inputs:
+def _inputs(scenario: Scenario, whole: bool) -> Inputs:
     """The workload's tensors, fitted to the reference variant's input."""
-    reference = next(v for v in resolve_variants(scenario) if v.model == scenario.model)
+    variants = resolve_variants(scenario, whole=whole)
+    reference = next(v for v in variants if v.model == scenario.model)
     try:
         spec = Session(reference.path).inputs
     except GramwiseError as fault:
@@ -170,6 +191,8 @@ async def _serve_block(
         correct = inputs.correct(arrival.seq, served.outputs)
         outcome = dataclasses.replace(served.outcome, policy=contestant.name, correct=correct)
         contestant.outcomes.append((repeat, block, arrival.seq, outcome))
+        if len(served.parts) > 1:
+            contestant.split[outcome.request] = served.parts
         directory.outcome(outcome, repeat, arrival.seq)
         if outcome.status == "refused":
             raise nothing_alive(fleet) or refusal(served.decision)
@@ -244,6 +267,7 @@ def _facts(fleet: Fleet, command: str, inputs: Inputs) -> dict[str, Any]:
         "cfs_period_s": scenario.executor.period_s,
         "seed": scenario.workload.seed,
         "inputs": inputs.description,
+        "plan": fleet.plan.path.name if fleet.plan else None,
         "python": platform.python_version(),
         "onnxruntime": version("onnxruntime"),
         "numpy": version("numpy"),

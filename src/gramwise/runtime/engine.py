@@ -11,17 +11,18 @@ import dataclasses
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gramwise.core.clock import Clock
-from gramwise.core.decision import Cost, Decision, Outcome, Request
+from gramwise.core.decision import Cost, Decision, Outcome, Request, Stage
 from gramwise.core.errors import Infeasible, NodeLost
 from gramwise.core.machines import Node
 from gramwise.core.protocols import Executor, Policy, Ran
-from gramwise.core.quantity import Method, Quantity
+from gramwise.core.quantity import Method, weakest
 from gramwise.core.units import carbon_g
+from gramwise.runtime.chain import Chain, Network, Route
 from gramwise.runtime.world import World
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 2
 """A request whose node dies is tried once more elsewhere: inference is idempotent."""
 
+
+NODES_JOINED = ">"
+"""Between the nodes of a split plan in `Outcome.node`."""
+
+_ROUTES = 64
+"""Split plans whose routes are kept; a fleet has a handful."""
 
 SNAPSHOT_TIMES = 10_000
 """Newest times kept of building snapshots, for reports."""
@@ -48,13 +55,21 @@ class Joules(Protocol):
         ...
 
 
+class Part(NamedTuple):
+    """What one stage of a request took: thread CPU seconds on its node. A request that is not split has one."""
+
+    node: str
+    cpu_s: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """An outcome with what the client asked for, and the decision behind it."""
+    """An outcome with what the client asked for, what each stage took, and the decision behind it."""
 
     outcome: Outcome
     outputs: Mapping[str, npt.NDArray[np.generic]] | None
     decision: Decision
+    parts: tuple[Part, ...] = ()
 
 
 class Engine:
@@ -70,6 +85,9 @@ class Engine:
             refuses instead.
         on_decision: called with each decision and whether it was a fallback, for the flight recorder.
         sleep: waits out a declared link; `asyncio.sleep` unless the caller has no event loop.
+        network: between the nodes of split plans.
+        answers: names of a whole network's outputs, by the executor's name of the variant; where none are given, what
+            no later stage of a split plan reads is the answer.
     """
 
     def __init__(
@@ -83,11 +101,15 @@ class Engine:
         soonest: Policy | None = None,
         on_decision: Callable[[Decision, bool], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        network: Network | None = None,
+        answers: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.policy, self.world, self.executor, self.joules = policy, world, executor, joules
         self.clock, self.soonest = clock, soonest
         self._on_decision, self._sleep = on_decision, sleep
         self._links = {node.name: node for node in world.nodes}
+        self._network, self._answers = network or Network(), answers or {}
+        self._routes: dict[int, Route] = {}
         self.snapshot_times_s: deque[float] = deque(maxlen=SNAPSHOT_TIMES)
 
     async def serve(self, request: Request, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Served:
@@ -105,7 +127,7 @@ class Engine:
                 )
             attempts += 1
             try:
-                ran = await self._run(decision, inputs)
+                ran, parts = await self._run(decision, inputs)
             except NodeLost:
                 self._notice_the_dead()
                 if attempts < MAX_ATTEMPTS:
@@ -116,8 +138,8 @@ class Engine:
                     outputs=None,
                     decision=decision,
                 )
-            outcome = self.account(request, decision, ran, attempts, fallback, decision_s)
-            return Served(outcome=outcome, outputs=ran.outputs, decision=decision)
+            outcome = self.account(request, decision, ran, parts, attempts, fallback, decision_s)
+            return Served(outcome=outcome, outputs=ran.outputs, decision=decision, parts=parts)
 
     def _notice_the_dead(self) -> None:
         """Take every node that the executor has lost out of the next snapshot.
@@ -152,52 +174,105 @@ class Engine:
             self._on_decision(decision, fallback)
         return decision, fallback, took_s
 
-    async def _run(self, decision: Decision, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Ran:
-        plan, request = decision.plan, decision.request
-        assert plan is not None
-        node = self._links[plan.node]
-        table, row = decision.snapshot.plans, decision.row
+    async def _run(
+        self, decision: Decision, inputs: Mapping[str, npt.NDArray[np.generic]]
+    ) -> tuple[Ran, tuple[Part, ...]]:
+        table, row, request = decision.snapshot.plans, decision.row, decision.request
+        stages = table.stages.get(row)
+        if stages is not None:
+            return await self._run_chain(self._route(decision, stages), request, inputs)
+        name = decision.snapshot.nodes[int(table.node[row])]
         predicted_s = float(table.fixed_s[row]) + float(table.latency_s[row]) * request.count
-        self.world.begin(plan.node, request.id, predicted_s, self.clock.now_s())
+        self.world.begin(name, request.id, predicted_s, self.clock.now_s())
         took_s: float | None = None
         try:
-            delay_s = link_delay_s(node, sum(value.nbytes for value in inputs.values()))
+            delay_s = link_delay_s(self._links[name], sum(value.nbytes for value in inputs.values()))
             if delay_s:
                 await self._sleep(delay_s)
-            ran = await self.executor.run(plan.node, variant_key(request.model, plan.variant), inputs)
+            ran = await self.executor.run(name, variant_key(request.model, table.variant[row]), inputs)
             took_s = ran.end_s - ran.start_s
-            return ran
+            return ran, (Part(name, ran.cpu_s),)
         except NodeLost:
-            if not self.executor.alive().get(
-                plan.node, False
-            ):  # a node of several processes may have others left
-                self.world.lost(plan.node)
+            self._notice(name)
             raise
         finally:
-            self.world.end(plan.node, request.id, self.clock.now_s(), took_s)
+            self.world.end(name, request.id, self.clock.now_s(), took_s)
+
+    def _notice(self, node: str) -> None:
+        """Take a node out if nothing of it is left: one of several processes may have died alone."""
+        if not self.executor.alive().get(node, False):
+            self.world.lost(node)
+
+    def _route(self, decision: Decision, stages: tuple[Stage, ...]) -> Route:
+        """The route of a row, kept by identity: hashing its stages would take longer than a queue does."""
+        route = self._routes.get(id(stages))
+        if route is None or route.stages is not stages:
+            if len(self._routes) >= _ROUTES:
+                self._routes.clear()
+            key = variant_key(decision.request.model, decision.variant or "")
+            route = self._routes[id(stages)] = Route(stages, self._network, self._answers.get(key))
+        return route
+
+    async def _run_chain(
+        self, route: Route, request: Request, inputs: Mapping[str, npt.NDArray[np.generic]]
+    ) -> tuple[Ran, tuple[Part, ...]]:
+        """One stage after another. Stages of different requests overlap, since each node serves its own queue."""
+        chain, ids = Chain(route, inputs), [f"{request.id}/{i}" for i in range(len(route.stages))]
+        for stage, name in zip(route.stages, ids, strict=True):
+            self.world.begin(stage.node, name, stage.latency_s * request.count, self.clock.now_s())
+        ended, rans = 0, []
+        try:
+            for i, stage in enumerate(route.stages):
+                took_s: float | None = None
+                try:
+                    rans.append(await self._run_stage(chain, i, stage))
+                    took_s = rans[-1].end_s - rans[-1].start_s
+                finally:
+                    ended += 1
+                    self.world.end(stage.node, ids[i], self.clock.now_s(), took_s)
+            delay_s = chain.answer_delay_s()
+            if delay_s:
+                await self._sleep(delay_s)
+        finally:
+            self.executor.release(chain.left())
+            for stage, name in zip(route.stages[ended:], ids[ended:], strict=True):
+                self.world.end(stage.node, name, self.clock.now_s(), None)
+        return _joined(chain, rans), tuple(
+            Part(stage.node, ran.cpu_s) for stage, ran in zip(route.stages, rans, strict=True)
+        )
+
+    async def _run_stage(self, chain: Chain, i: int, stage: Stage) -> Ran:
+        delay_s = chain.delay_s(i)
+        if delay_s:
+            await self._sleep(delay_s)
+        try:
+            ran = await self.executor.run(stage.node, stage.piece, chain.given(i), chain.route.hold[i])
+        except NodeLost:
+            self._notice(stage.node)
+            raise
+        self.executor.release(chain.took(i, ran))
+        return ran
 
     def account(
         self,
         request: Request,
         decision: Decision,
         ran: Ran,
+        parts: Sequence[Part],
         attempts: int,
         fallback: bool,
         decision_s: float,
     ) -> Outcome:
-        """What it cost: measured CPU seconds through the energy model, priced at the node's intensity."""
-        node = decision.node
-        assert node is not None
+        """What it cost: measured CPU seconds of each part through the energy model, at its node's intensity."""
         now_s = self.clock.now_s()
         latency_s = now_s - request.arrival_s
-        energy_j = self.joules.energy_j(node, ran.cpu_s)
-        intensity: Quantity | None = self.world.intensity(node)
-        grams = carbon_g(energy_j, intensity.value, self._links[node].pue) if intensity else math.nan
+        joules = [self.joules.energy_j(part.node, part.cpu_s) for part in parts]
+        grams = sum(self._grams(part.node, energy_j) for part, energy_j in zip(parts, joules, strict=True))
         return Outcome(
             request=request.id,
             policy=self.policy.name,
             status="completed",
-            node=node,
+            node=NODES_JOINED.join(part.node for part in parts),
             variant=decision.variant or "",
             count=request.count,
             correct=None,
@@ -208,10 +283,24 @@ class Engine:
             late=request.deadline_s is not None and latency_s > request.deadline_s,
             fallback=fallback,
             cpu_s=ran.cpu_s,
-            cost=Cost(latency_s=latency_s, energy_j=energy_j, carbon_g=grams),
-            method=self.joules.method(node),
+            cost=Cost(latency_s=latency_s, energy_j=sum(joules), carbon_g=grams),
+            method=weakest(*(self.joules.method(part.node) for part in parts)),
             decision_s=decision_s,
         )
+
+    def _grams(self, node: str, energy_j: float) -> float:
+        intensity = self.world.intensity(node)
+        return carbon_g(energy_j, intensity.value, self._links[node].pue) if intensity else math.nan
+
+
+def _joined(chain: Chain, rans: Sequence[Ran]) -> Ran:
+    """A split request as one run: its answer, from its first start to its last end."""
+    return Ran(
+        outputs=chain.answer(),
+        start_s=rans[0].start_s,
+        end_s=rans[-1].end_s,
+        cpu_s=sum(ran.cpu_s for ran in rans),
+    )
 
 
 def variant_key(model: str, variant: str) -> str:

@@ -1,11 +1,11 @@
-"""What each variant takes on each node, measured once at the start, and the plan table that follows."""
+"""What each variant, and each piece of a plan, takes on its node, measured at the start, and the table that follows."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,8 +14,9 @@ from gramwise.core.decision import PlanTable, columns
 from gramwise.core.errors import ConfigError, GramwiseError, NodeLost, Rejected
 from gramwise.core.machines import Node
 from gramwise.core.model import Variant
-from gramwise.core.protocols import Executor
+from gramwise.core.protocols import Executor, Ran
 from gramwise.fleet.scenario import Scenario
+from gramwise.runtime.chain import Chain, Route
 from gramwise.runtime.engine import variant_key
 from gramwise.runtime.inputs import Spec
 from gramwise.runtime.pricing import CpuPrice
@@ -37,6 +38,20 @@ class LocalExecutor(Executor, Protocol):
 
     def inputs(self, node: str, variant: str) -> Spec:
         """Shape and NumPy type by input name."""
+        ...
+
+    async def load(self, node: str, variant: str, path: str) -> None:
+        """Load a model file into a running node under this name.
+
+        Raises:
+            ModelError: the file cannot be loaded.
+            ConfigError: the node was killed at its memory cap.
+            NodeLost: it died for another reason.
+        """
+        ...
+
+    async def drop(self, node: str, variant: str) -> None:
+        """Take a variant from a running node."""
         ...
 
 
@@ -80,15 +95,87 @@ async def profile(
                     key=f"models.{variant.model}.variants.{variant.name}.file",
                     fix="Write a file whose input has the name, shape and type of the reference variant's.",
                 ) from fault
-            times = tuple(run.end_s - run.start_s for run in runs)
-            cpu_times = tuple(run.cpu_s for run in runs)
-            profiles[node, key] = Profile(
-                latency_s=statistics.median(times),
-                cpu_s=statistics.median(cpu_times),
-                times_s=times,
-                cpu_times_s=cpu_times,
-            )
+            profiles[node, key] = _profile(runs)
     return profiles
+
+
+def _profile(runs: Sequence[Ran]) -> Profile:
+    times = tuple(run.end_s - run.start_s for run in runs)
+    cpu_times = tuple(run.cpu_s for run in runs)
+    return Profile(
+        latency_s=statistics.median(times),
+        cpu_s=statistics.median(cpu_times),
+        times_s=times,
+        cpu_times_s=cpu_times,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitProfile:
+    """What a split plan takes, per request of ``count`` inferences.
+
+    Attributes:
+        route: of its tensors.
+        stages: what each stage takes on its node.
+        nbytes: size of every tensor that one of its moves carries.
+    """
+
+    route: Route
+    stages: tuple[Profile, ...]
+    nbytes: Mapping[str, float]
+
+
+async def profile_split(
+    scenario: Scenario,
+    executor: LocalExecutor,
+    route: Route,
+    inputs: Mapping[str, npt.NDArray[Any]] | None,
+) -> SplitProfile:
+    """Time each piece of a split plan on its node, in the plan's order, with tensors held as in serving.
+
+    Raises:
+        ConfigError: a node was killed at its memory cap, or the pieces do not take the workload's inputs.
+        NodeLost: a node died for another reason.
+    """
+    given = inputs or split_inputs(executor, route, scenario.workload.count)
+    runs: list[list[Ran]] = []
+    chain = Chain(route, given)
+    for _ in range(PROFILE_RUNS + 1):
+        chain = Chain(route, given)
+        runs.append(await _run_once(scenario, executor, chain))
+    return SplitProfile(
+        route=route,
+        stages=tuple(_profile(of_stage) for of_stage in zip(*runs[1:], strict=True)),
+        nbytes=dict(chain.nbytes),
+    )
+
+
+async def _run_once(scenario: Scenario, executor: LocalExecutor, chain: Chain) -> list[Ran]:
+    rans = []
+    for i, stage in enumerate(chain.route.stages):
+        try:
+            ran = await executor.run(stage.node, stage.piece, chain.given(i), chain.route.hold[i])
+        except NodeLost as fault:
+            raise _lost_while_profiled(scenario, executor, stage.node, fault) from fault
+        except (Rejected, KeyError) as fault:
+            raise ConfigError(
+                f"{stage.piece} does not take the workload's inputs: {fault}.",
+                file=scenario.path,
+                key="workload.inputs",
+                fix="Give what the whole model takes.",
+            ) from fault
+        executor.release(chain.took(i, ran))
+        rans.append(ran)
+    return rans
+
+
+def split_inputs(executor: LocalExecutor, route: Route, count: int) -> dict[str, npt.NDArray[Any]]:
+    """Random tensors for the inputs of a network that is held in pieces."""
+    made = {name for stage in route.stages for name in stage.outputs}
+    spec: dict[str, tuple[tuple[int | None, ...], str]] = {}
+    for stage in route.stages:
+        spec |= {k: v for k, v in executor.inputs(stage.node, stage.piece).items() if k not in made}
+    return _random(spec, count)
 
 
 def _lost_while_profiled(
@@ -118,9 +205,14 @@ def _random(spec: Spec, count: int) -> dict[str, npt.NDArray[Any]]:
 
 
 def request_bytes(
-    scenario: Scenario, executor: LocalExecutor, held: Mapping[str, Mapping[str, Variant]]
+    scenario: Scenario,
+    executor: LocalExecutor,
+    held: Mapping[str, Mapping[str, Variant]],
+    route: Route | None = None,
 ) -> int:
     """Bytes of one request's inputs to the workload's model; free dimensions other than the first count as one."""
+    if route is not None:
+        return sum(v.nbytes for v in split_inputs(executor, route, scenario.workload.count).values())
     for node, loaded in held.items():
         for key, variant in loaded.items():
             if variant.model == scenario.model:
@@ -161,6 +253,52 @@ def plan_table(
         energy_j=columns([r[4] for r in rows]),
         accuracy_frac=_accuracies([r[1] for r in rows]),
         memory_bytes=columns([r[5] for r in rows]),
+    )
+
+
+def with_split(
+    table: PlanTable,
+    nodes: Sequence[Node],
+    variant: Variant,
+    reference: bool,
+    split: SplitProfile,
+    price: CpuPrice,
+    count: int,
+) -> PlanTable:
+    """The table with one row more, the planned one, for a split plan.
+
+    Args:
+        table: of whole variants.
+        nodes: the machines.
+        variant: that was split.
+        reference: it is its model's reference variant.
+        split: what its pieces take.
+        price: of CPU seconds.
+        count: inferences of a request.
+    """
+    route, size = split.route, {name: value / count for name, value in split.nbytes.items()}
+    stages = tuple(
+        replace(
+            stage,
+            latency_s=taken.latency_s / count + wait.transfer_s(size),
+            energy_j=price.energy_j(stage.node, taken.cpu_s) / count,
+        )
+        for stage, taken, wait in zip(route.stages, split.stages, route.waits, strict=True)
+    )
+    home = sum(stage.latency_s for stage in stages) + route.wait_out.transfer_s(size)
+    return replace(
+        table,
+        node=np.append(table.node, [node.name for node in nodes].index(stages[0].node)),
+        model=(*table.model, variant.model),
+        variant=(*table.variant, variant.name),
+        reference=np.append(table.reference, reference),
+        latency_s=columns([*table.latency_s, home]),
+        fixed_s=columns([*table.fixed_s, sum(wait.fixed_s for wait in (*route.waits, route.wait_out))]),
+        energy_j=columns([*table.energy_j, sum(stage.energy_j for stage in stages)]),
+        accuracy_frac=columns([*table.accuracy_frac, *_accuracies([variant])]),
+        memory_bytes=columns([*table.memory_bytes, float(stages[0].memory_bytes)]),
+        stages={**table.stages, len(table): stages},
+        planned=len(table),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gramwise.core.machines import Link
 from gramwise.runtime.assembly import Fleet
 
 
@@ -28,6 +29,7 @@ def sentences(fleet: Fleet, inputs: str, host_measured_j: float | None) -> Itera
     )
     yield from _assumed(fleet)
     yield _simulated(fleet)
+    yield from _cut(fleet)
     yield from _missing(fleet)
 
 
@@ -68,10 +70,27 @@ def _simulated(fleet: Fleet) -> str:
     )
 
 
+def _cut(fleet: Fleet) -> Iterator[str]:
+    if fleet.split is None:
+        return
+    nodes = " > ".join(stage.node for stage in fleet.split.route.stages)
+    moves = fleet.split.route.moves
+    kib = sum(fleet.split.nbytes[move.tensor] for move in moves) / 2**10
+    yield (
+        f"Split: the plan runs its pieces on {nodes}; together they were proved to answer as the whole model. A request"
+        f" moves {kib:.4g} KiB in {len(moves)} messages. Declared links are waited out; the tensors themselves pass"
+        " through memory that the nodes share."
+    )
+
+
 def _missing(fleet: Fleet) -> Iterator[str]:
     lost = [name for name, alive in fleet.executor.alive().items() if not alive]
     if lost:
         yield f"Lost during the run: {', '.join(lost)}. Whatever was served later had fewer nodes to choose from."
-    transfer = any(n.link.energy_j_per_byte is None for n in fleet.nodes)
-    first = "transfer, since no link declares its energy; " if transfer else ""
+    links = [n.link for n in fleet.nodes]
+    if fleet.split is not None:
+        links += [fleet.network.links.get((m.start, m.end), Link()) for m in fleet.split.route.moves]
+    silent = [link.energy_j_per_byte is None for link in links]
+    which = "no link declares its energy" if all(silent) else "some links do not declare their energy"
+    first = f"transfer, since {which}; " if any(silent) else ""
     yield f"Not counted: {first}embodied carbon; the energy of the process that decides."

@@ -12,11 +12,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from gramwise.core.decision import Decision, Outcome, PlanTable, Snapshot
+from gramwise.core.decision import Decision, Outcome, PlanTable, Snapshot, Stage, place_of
 from gramwise.core.errors import RunDirectoryError
 
 if TYPE_CHECKING:
@@ -199,8 +200,32 @@ def _upper(s: Snapshot) -> dict[str, Any]:
             "model": p.model,
             "variant": p.variant,
             **{name: _known(getattr(p, name)) for name in _PLAN_COLUMNS},
+            **({"split": _split(s), "planned": p.planned} if p.stages or p.planned >= 0 else {}),
         },
     }
+
+
+def _split(s: Snapshot) -> list[dict[str, Any]]:
+    """The rows that are split: where they run, and stage by stage what that takes."""
+    return [
+        {
+            "row": row,
+            "nodes": place_of(s, row),
+            "stages": [{k: _finite(v) for k, v in asdict(stage).items()} for stage in stages],
+        }
+        for row, stages in s.plans.stages.items()
+    ]
+
+
+def _finite(value: Any) -> Any:
+    return _odd(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _stage(row: Mapping[str, Any]) -> Stage:
+    texts = {key: tuple(row[key]) for key in ("inputs", "outputs")}
+    floats = {key: math.nan if row[key] is None else float(row[key]) for key in ("latency_s", "energy_j")}
+    given: dict[str, Any] = {**row, **texts, **floats, "layers": row["layers"] and tuple(row["layers"])}
+    return Stage(**given)
 
 
 _PLAN_COLUMNS = ("node", "reference", "latency_s", "fixed_s", "energy_j", "accuracy_frac", "memory_bytes")
@@ -278,7 +303,14 @@ def rebuild(record: Mapping[str, Any], upper: Mapping[str, Any]) -> tuple[Any, S
     node_columns: dict[str, Any] = {name: column(name, upper[name]) for name in UPPER}
     node_columns |= {name: column(name, record[name]) for name in LOWER}
     plans = PlanTable(
-        model=tuple(upper["plans"]["model"]), variant=tuple(upper["plans"]["variant"]), **plan_columns
+        model=tuple(upper["plans"]["model"]),
+        variant=tuple(upper["plans"]["variant"]),
+        stages={
+            each["row"]: tuple(_stage(row) for row in each["stages"])
+            for each in upper["plans"].get("split", ())
+        },
+        planned=upper["plans"].get("planned", -1),
+        **plan_columns,
     )
     snapshot = Snapshot(
         version=upper["version"],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gramwise.core.decision import Outcome
 from gramwise.core.protocols import NodeUsage
 from gramwise.power.model import Balance, idle_energy_j
 from gramwise.runtime.assembly import Fleet
+from gramwise.runtime.engine import Part
 
 Kept = tuple[int, int, int, Outcome]
 """Repeat, block, position and what happened."""
@@ -90,17 +91,25 @@ def _node_block(fleet: Fleet, node: str, window_s: float, before: NodeUsage, aft
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one policy did: accuracy floor of its requests, outcomes, blocks, and how long its snapshots took."""
+    """What one policy did: accuracy floor of its requests, outcomes, blocks, and how long its snapshots took.
+
+    ``split`` holds what each stage took of the requests that ran on several nodes, by request.
+    """
 
     name: str
     floor: float | None
     kept: Sequence[Kept]
     blocks: Sequence[Block]
     snapshot_times_s: Sequence[float]
+    split: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
 
     @property
     def done(self) -> list[Outcome]:
         return [o for *_, o in self.kept if o.status == "completed"]
+
+    def parts(self, outcome: Outcome) -> tuple[Part, ...]:
+        """What an outcome took, node by node."""
+        return self.split.get(outcome.request) or (Part(outcome.node, outcome.cpu_s),)
 
     @property
     def inferences(self) -> int:

@@ -26,41 +26,63 @@ _ALIGN = 64
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """Where a tensor lies in the shared memory."""
+    """Where a tensor lies: in the memory between engine and node, or in the store of the process that made it."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     offset: int
+    store: int | None = None
 
 
 class Run(msgspec.Struct, tag="run", frozen=True):
-    """Run a variant on the tensors; ``size`` is that of the shared memory now."""
+    """Run a variant on the tensors.
+
+    Outputs named in ``hold`` stay in the node's store; ``freed`` are offsets of what it holds and nobody reads.
+    """
 
     variant: str
     tensors: list[Tensor]
-    size: int
+    hold: list[str] = []
+    freed: list[int] = []
 
 
 class Usage(msgspec.Struct, tag="usage", frozen=True):
     """Ask for the node's clocks."""
 
 
+class Load(msgspec.Struct, tag="load", frozen=True):
+    """Load a model file under this name, in place of what had the name."""
+
+    variant: str
+    path: str
+
+
+class Drop(msgspec.Struct, tag="drop", frozen=True):
+    """Forget a variant; one that is not there is forgotten already."""
+
+    variant: str
+
+
 class Ready(msgspec.Struct, tag="ready", frozen=True):
-    """The node has loaded its variants. ``inputs`` holds shape and type by input name, by variant."""
+    """What the node holds, at its start and after each load or drop.
+
+    ``inputs`` holds shape and type by input name, by variant; ``rss_bytes`` is its peak resident memory so far.
+    """
 
     inputs: dict[str, dict[str, tuple[tuple[int | None, ...], str]]]
     rss_bytes: int
 
 
 class Done(msgspec.Struct, tag="done", frozen=True):
-    """Answer to a run; ``data`` are the outputs' bytes, one after the other."""
+    """Answer to a run; ``data`` are the outputs' bytes, one after the other; ``held`` lie in the node's store."""
 
     tensors: list[Tensor]
     data: bytes
     start_s: float
     end_s: float
     cpu_s: float
+    held: list[Tensor] = []
 
 
 class Clocks(msgspec.Struct, tag="clocks", frozen=True):
@@ -78,7 +100,7 @@ class Fault(msgspec.Struct, tag="fault", frozen=True):
     message: str
 
 
-Question = Run | Usage
+Question = Run | Usage | Load | Drop
 Answer = Ready | Done | Clocks | Fault
 
 _encoder = msgspec.msgpack.Encoder()
@@ -117,6 +139,28 @@ class SharedMemory:
         if self.size != size:
             self._map = mmap.mmap(self.descriptor, size)
 
+    def view(self, tensor: Tensor) -> npt.NDArray[Any]:
+        """A tensor that another process put here, mapping anew what that process has added since."""
+        size = os.fstat(self.descriptor).st_size
+        if self.size < size:
+            self.remap(size)
+        return self._view(tensor)
+
+    def put(self, name: str, value: npt.NDArray[np.generic], offset: int) -> Tensor:
+        """Copy one tensor to a place; grows as needed.
+
+        Raises:
+            Rejected: a tensor of Python objects (text).
+        """
+        import numpy as np
+
+        plain(name, value)
+        tensor = Tensor(name, value.dtype.str, value.shape, offset)
+        if offset + value.nbytes > self.size:
+            self.grow(max(offset + value.nbytes, 2 * self.size, mmap.PAGESIZE))
+        np.copyto(self._view(tensor), value)
+        return tensor
+
     def write(self, tensors: Mapping[str, npt.NDArray[np.generic]]) -> list[Tensor]:
         """Copy tensors in from the start; grows as needed.
 
@@ -127,9 +171,9 @@ class SharedMemory:
 
         placed, offset = [], 0
         for name, value in tensors.items():
-            _plain(name, value)
+            plain(name, value)
             placed.append(Tensor(name, value.dtype.str, value.shape, offset))
-            offset += -(-value.nbytes // _ALIGN) * _ALIGN
+            offset += aligned(value.nbytes)
         if offset > self.size:
             self.grow(max(offset, 2 * self.size, mmap.PAGESIZE))
         for tensor, value in zip(placed, tensors.values(), strict=True):
@@ -155,6 +199,11 @@ class SharedMemory:
         self.descriptor = -1
 
 
+def aligned(size: int) -> int:
+    """Bytes that a tensor of ``size`` bytes takes, with what keeps the next one on a boundary of 64."""
+    return -(-size // _ALIGN) * _ALIGN
+
+
 def _anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("gramwise")
@@ -170,7 +219,7 @@ def pack(outputs: Mapping[str, npt.NDArray[np.generic]]) -> tuple[list[Tensor], 
     """
     tensors, parts, offset = [], [], 0
     for name, value in outputs.items():
-        _plain(name, value)
+        plain(name, value)
         data = value.tobytes()
         tensors.append(Tensor(name, value.dtype.str, value.shape, offset))
         parts.append(data)
@@ -178,7 +227,12 @@ def pack(outputs: Mapping[str, npt.NDArray[np.generic]]) -> tuple[list[Tensor], 
     return tensors, b"".join(parts)
 
 
-def _plain(name: str, value: npt.NDArray[np.generic]) -> None:
+def plain(name: str, value: npt.NDArray[np.generic]) -> None:
+    """Refuse a tensor whose values are pointers.
+
+    Raises:
+        Rejected: it holds Python objects (text).
+    """
     if value.dtype.hasobject:
         raise Rejected(
             f"tensor {name!r} holds Python objects (text), which cannot cross to a node in another process; "

@@ -13,16 +13,22 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from gramwise.core.clock import Clock, SystemClock
 from gramwise.core.errors import ModelError, Rejected
 from gramwise.runtime import caps, wire
 from gramwise.runtime.session import Session
+from gramwise.runtime.store import Stores
 
 
 def serve(
-    connection: socket.socket, memory: wire.SharedMemory, models: dict[str, str], virtual_share: float | None
+    connection: socket.socket,
+    memory: wire.SharedMemory,
+    stores: Stores,
+    models: dict[str, str],
+    virtual_share: float | None,
 ) -> None:
     """Answer until the other side hangs up."""
     sessions: dict[str, Session] = {}
@@ -32,8 +38,7 @@ def serve(
         except ModelError as fault:
             connection.sendall(wire.frame(wire.Fault("model", str(fault))))
             return
-    inputs = {variant: session.inputs for variant, session in sessions.items()}
-    connection.sendall(wire.frame(wire.Ready(inputs, _rss_bytes())))
+    connection.sendall(wire.frame(_ready(sessions)))
     # What loading cost is not part of any window, so every clock starts here.
     attributed_s = overhead_s = 0.0
     mark_s, process_mark_s = time.thread_time(), time.process_time()
@@ -43,8 +48,10 @@ def serve(
         if isinstance(question, wire.Usage):
             clocks = wire.Clocks(attributed_s, overhead_s, time.process_time() - process_mark_s)
             connection.sendall(wire.frame(clocks))
+        elif isinstance(question, wire.Load | wire.Drop):
+            connection.sendall(wire.frame(_change(question, sessions)))
         else:
-            answer, cpu_s = _run(question, sessions, memory, virtual_share, clock)
+            answer, cpu_s = _run(question, sessions, memory, stores, virtual_share, clock)
             attributed_s += cpu_s
             overhead_s -= (
                 cpu_s  # what this turn took besides: its own clock from mark to mark, less the inference
@@ -55,28 +62,50 @@ def serve(
         mark_s = now_s
 
 
+def _ready(sessions: Mapping[str, Session]) -> wire.Ready:
+    return wire.Ready({variant: session.inputs for variant, session in sessions.items()}, _rss_bytes())
+
+
+def _change(question: wire.Load | wire.Drop, sessions: dict[str, Session]) -> wire.Answer:
+    """Load or drop a variant. A file that cannot be loaded leaves what was there."""
+    if isinstance(question, wire.Drop):
+        sessions.pop(question.variant, None)
+        return _ready(sessions)
+    try:
+        sessions[question.variant] = Session(question.path)
+    except ModelError as fault:
+        return wire.Fault("model", str(fault))
+    return _ready(sessions)
+
+
 def _run(
     question: wire.Run,
     sessions: dict[str, Session],
     memory: wire.SharedMemory,
+    stores: Stores,
     virtual_share: float | None,
     clock: Clock,
 ) -> tuple[wire.Answer, float]:
     """The answer, and the CPU seconds of the inference."""
-    memory.remap(question.size)
+    stores.free(question.freed)
     start_s = clock.now_s()
     try:
         session = sessions[question.variant]
     except KeyError:
         return wire.Fault("rejected", f"this node holds no {question.variant}"), 0.0
     try:
-        outputs, cpu_s = session.run(memory.read(question.tensors))
+        outputs, cpu_s = session.run(stores.read(question.tensors, memory))
+        missing = [name for name in question.hold if name not in outputs]
+        if missing:
+            raise Rejected(f"{question.variant} makes no {missing[0]}")
+        kept = {name: outputs.pop(name) for name in question.hold}
         tensors, data = wire.pack(outputs)
+        held = stores.hold(kept)
     except Rejected as fault:
         return wire.Fault("rejected", str(fault)), 0.0
     if virtual_share is not None:
         time.sleep(max(0.0, cpu_s * (1.0 / virtual_share - 1.0)))
-    return wire.Done(tensors, data, start_s, clock.now_s(), cpu_s), cpu_s
+    return wire.Done(tensors, data, start_s, clock.now_s(), cpu_s, held), cpu_s
 
 
 def _receive(connection: socket.socket) -> bytes | None:
@@ -111,8 +140,9 @@ def main() -> None:
     caps.join(order["join"])
     connection = socket.socket(fileno=order["socket"])
     memory = wire.SharedMemory(order["memory"])
+    stores = Stores([wire.SharedMemory(descriptor) for descriptor in order["stores"]], order["store"])
     with connection:
-        serve(connection, memory, order["models"], order["virtual_share"])
+        serve(connection, memory, stores, order["models"], order["virtual_share"])
 
 
 if __name__ == "__main__":

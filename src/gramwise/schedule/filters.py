@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gramwise.core.decision import Request, Snapshot
+from gramwise.core.decision import Request, Snapshot, nodes_of, place_of
+
+from .split import everywhere, fits, wait_of, wait_s, whole
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Bools, Floats, Ints
@@ -34,8 +36,9 @@ class Filter:
     reason: Callable[[Request, Snapshot, int], str]
 
 
-def _node(snapshot: Snapshot, row: int) -> int:
-    return int(snapshot.plans.node[row])
+def _first(snapshot: Snapshot, row: int, good: Bools) -> int:
+    """The first node of a row for which something does not hold, given for which it does."""
+    return next(node for node in nodes_of(snapshot, row) if not good[node])
 
 
 def _right_variant(request: Request, snapshot: Snapshot) -> Bools:
@@ -60,15 +63,35 @@ def _zone_allowed(request: Request, snapshot: Snapshot) -> Bools:
     if request.allowed_zones is None:
         return np.ones(len(snapshot.plans), dtype=np.bool_)
     by_node = np.array([zone in request.allowed_zones for zone in snapshot.zone], dtype=np.bool_)
-    keep: Bools = by_node[snapshot.plans.node]
-    return keep
+    return everywhere(snapshot, by_node)
 
 
 def _fresh(request: Request, snapshot: Snapshot) -> Bools:
     if snapshot.max_intensity_age_s is None:
         return np.ones(len(snapshot.plans), dtype=np.bool_)
-    keep: Bools = (snapshot.intensity_age_s <= snapshot.max_intensity_age_s)[snapshot.plans.node]
-    return keep
+    return everywhere(snapshot, snapshot.intensity_age_s <= snapshot.max_intensity_age_s)
+
+
+def _why_too_large(request: Request, snapshot: Snapshot, row: int) -> str:
+    table = snapshot.plans
+    needs: list[float] = [s.memory_bytes for s in table.stages.get(row, ())] or [
+        float(table.memory_bytes[row])
+    ]
+    has = [float(snapshot.memory_bytes[node]) for node in nodes_of(snapshot, row)]
+    need, room = next((n, h) for n, h in zip(needs, has, strict=True) if n > h)
+    return f"needs {need / 2**20:.0f} MiB of {room / 2**20:.0f} MiB"
+
+
+def _why_not_there(request: Request, snapshot: Snapshot, row: int) -> str:
+    zones = [snapshot.zone[node] for node in nodes_of(snapshot, row)]
+    zone = next(zone for zone in zones if zone not in (request.allowed_zones or ()))
+    return f"zone {zone} is not among the allowed ones"
+
+
+def _why_stale(request: Request, snapshot: Snapshot, row: int) -> str:
+    limit_s = snapshot.max_intensity_age_s or 0.0
+    node = _first(snapshot, row, snapshot.intensity_age_s <= limit_s)
+    return f"its intensity is {_age(float(snapshot.intensity_age_s[node]))}, the limit is {limit_s:.0f} s"
 
 
 def _age(seconds: float) -> str:
@@ -77,41 +100,27 @@ def _age(seconds: float) -> str:
 
 ALIVE = Filter(
     "alive",
-    lambda request, s: s.alive[s.plans.node],
-    lambda request, s, row: f"node {s.nodes[_node(s, row)]} is lost",
+    lambda request, s: everywhere(s, s.alive),
+    lambda request, s, row: f"node {s.nodes[_first(s, row, s.alive)]} is lost",
 )
 VARIANT = Filter("accuracy", _right_variant, _why_not_variant)
-MEMORY = Filter(
-    "memory",
-    lambda request, s: s.plans.memory_bytes <= s.memory_bytes[s.plans.node],
-    lambda request, s, row: (
-        f"needs {s.plans.memory_bytes[row] / 2**20:.0f} MiB of"
-        f" {s.memory_bytes[_node(s, row)] / 2**20:.0f} MiB"
-    ),
-)
-ZONE = Filter(
-    "zone",
-    _zone_allowed,
-    lambda request, s, row: f"zone {s.zone[_node(s, row)]} is not among the allowed ones",
-)
+MEMORY = Filter("memory", lambda request, s: fits(s), _why_too_large)
+ZONE = Filter("zone", _zone_allowed, _why_not_there)
 KNOWN = Filter(
     "unknown",
     # Comparing with itself finds NaN: what is unknown is never the best score.
     lambda request, s: (
-        (s.intensity_g_per_kwh == s.intensity_g_per_kwh)[s.plans.node]
-        & (s.plans.energy_j == s.plans.energy_j)
+        everywhere(s, s.intensity_g_per_kwh == s.intensity_g_per_kwh) & (s.plans.energy_j == s.plans.energy_j)
     ),
     lambda request, s, row: (
         f"its {'energy' if s.plans.energy_j[row] != s.plans.energy_j[row] else 'grid intensity'} is unknown"
     ),
 )
-FRESH = Filter(
-    "freshness",
-    _fresh,
-    lambda request, s, row: (
-        f"its intensity is {_age(float(s.intensity_age_s[_node(s, row)]))},"
-        f" the limit is {s.max_intensity_age_s:.0f} s"
-    ),
+FRESH = Filter("freshness", _fresh, _why_stale)
+WHOLE = Filter(
+    "whole",
+    lambda request, s: whole(s),
+    lambda request, s, row: f"it is split over {place_of(s, row)}, and this policy runs whole models only",
 )
 
 
@@ -124,17 +133,14 @@ def _in_time(request: Request, snapshot: Snapshot) -> Bools:
     table = snapshot.plans
     if request.deadline_s is None:
         return np.ones(len(table), dtype=np.bool_)
-    keep: Bools = (
-        finish_s(request, snapshot.backlog_s[table.node], table.fixed_s, table.latency_s)
-        <= request.deadline_s
-    )
+    keep: Bools = finish_s(request, wait_s(snapshot), table.fixed_s, table.latency_s) <= request.deadline_s
     return keep
 
 
 def _why_late(request: Request, snapshot: Snapshot, row: int) -> str:
-    table, node = snapshot.plans, _node(snapshot, row)
-    wait = float(snapshot.backlog_s[node])
-    total = float(finish_s(request, snapshot.backlog_s[node], table.fixed_s[row], table.latency_s[row]))
+    table = snapshot.plans
+    wait = wait_of(snapshot, row)
+    total = wait + float(table.fixed_s[row]) + float(table.latency_s[row]) * request.count
     return (
         f"would answer after {total * 1e3:.1f} ms (of which {wait * 1e3:.1f} ms waiting),"
         f" deadline {(request.deadline_s or 0.0) * 1e3:.1f} ms"

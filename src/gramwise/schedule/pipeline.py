@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from gramwise.core.decision import Decision, Request, Snapshot, Verdict
-from gramwise.core.units import carbon_g
+from gramwise.core.decision import Decision, Request, Snapshot, Verdict, nodes_of, place_of
 
 from .filters import ACCOUNTABLE, DEADLINE, ELIGIBLE, Filter, finish_s, of_model, surviving
+from .split import grams, wait_of
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats, Ints
@@ -123,7 +123,7 @@ class TablePolicy(Generic[Prepared]):
         for row in of_model(request, snapshot).tolist():
             by = next((f for f, keep in masks if not keep[row]), None)
             yield Verdict(
-                node=snapshot.nodes[int(table.node[row])],
+                node=place_of(snapshot, row),
                 variant=table.variant[row],
                 rejected_by=by.name if by else "",
                 reason=by.reason(request, snapshot, row) if by else "",
@@ -136,7 +136,8 @@ class Ranking(NamedTuple):
     """Rows from best to worst by a score that load does not touch, with what the deadline test needs.
 
     ``head`` serves the usual case, where one of the first rows is free: (row, node, fixed_s, latency_s) up to the first
-    run of equal scores. The arrays serve the rest; ``last[i]`` is where the run of equal scores that holds ``i`` ends.
+    run of equal scores or the first split row. The arrays serve the rest; ``last[i]`` is where the run of equal scores
+    that holds ``i`` ends, ``split`` holds the nodes of split rows by position in the ranking.
     """
 
     head: list[tuple[int, int, float, float]]
@@ -145,17 +146,21 @@ class Ranking(NamedTuple):
     fixed_s: Floats
     latency_s: Floats
     last: Ints
+    split: Mapping[int, tuple[int, ...]]
 
 
 def _finish_of(ready: Ranking, run: slice, request: Request, snapshot: Snapshot) -> Floats:
-    wait_s = snapshot.backlog_s[ready.nodes[run]]
-    return finish_s(request, wait_s, ready.fixed_s[run], ready.latency_s[run])
+    wait = snapshot.backlog_s[ready.nodes[run]]
+    for i, nodes in ready.split.items():
+        if run.start <= i < run.stop:
+            wait[i - run.start] = max(snapshot.backlog_s.item(node) for node in nodes)
+    return finish_s(request, wait, ready.fixed_s[run], ready.latency_s[run])
 
 
 class RankedPolicy(TablePolicy[Ranking]):
     """The least static score among the plans that meet the deadline; ties go to the node that would answer soonest."""
 
-    filters = ACCOUNTABLE
+    filters: tuple[Filter, ...] = ACCOUNTABLE
     load_filters = (DEADLINE,)
 
     probes: ClassVar[int] = 8
@@ -173,9 +178,12 @@ class RankedPolicy(TablePolicy[Ranking]):
         last = np.searchsorted(score, score, side="right")
         columns = (rows, table.node[rows], table.fixed_s[rows], table.latency_s[rows])
         tied = np.flatnonzero(last[: self.probes] > np.arange(1, min(len(rows), self.probes) + 1))
-        alone = int(tied[0]) if len(tied) else self.probes
+        split = {}
+        if table.stages:
+            split = {i: nodes_of(snapshot, r) for i, r in enumerate(rows.tolist()) if r in table.stages}
+        alone = min([int(tied[0]) if len(tied) else self.probes, *split])
         head = list(zip(*(column[:alone].tolist() for column in columns), strict=True))
-        return Ranking(head, *columns, last)
+        return Ranking(head, *columns, last, split)
 
     def choose(self, ready: Ranking, request: Request, snapshot: Snapshot) -> int:
         limit_s, count, backlog_s = request.deadline_s, request.count, snapshot.backlog_s
@@ -207,14 +215,22 @@ class RankedPolicy(TablePolicy[Ranking]):
 
     def scores(self, request: Request, snapshot: Snapshot, row: int) -> Mapping[str, float]:
         table = snapshot.plans
-        node = int(table.node[row])
-        energy_j = float(table.energy_j[row]) * request.count
-        intensity = float(snapshot.intensity_g_per_kwh[node])
+        energy_j = float(table.energy_j[row])
+        carbon_g = float(grams(snapshot, np.array([row]))[0])
         return {
-            "carbon_g": carbon_g(energy_j, intensity, float(snapshot.pue[node])),
-            "energy_j": energy_j,
-            "intensity_g_per_kwh": intensity,
-            "finish_s": float(snapshot.backlog_s[node])
+            "carbon_g": carbon_g * request.count,
+            "energy_j": energy_j * request.count,
+            "intensity_g_per_kwh": self._intensity(snapshot, row, energy_j),
+            "finish_s": wait_of(snapshot, row)
             + float(table.fixed_s[row])
             + float(table.latency_s[row]) * request.count,
         }
+
+    @staticmethod
+    def _intensity(snapshot: Snapshot, row: int, energy_j: float) -> float:
+        """Of the row's node; of a split row the mean over its stages, weighted with their joules."""
+        nodes, stages = nodes_of(snapshot, row), snapshot.plans.stages.get(row)
+        intensity = [float(snapshot.intensity_g_per_kwh[node]) for node in nodes]
+        if stages is None or not energy_j:
+            return intensity[0]
+        return sum(s.energy_j * i for s, i in zip(stages, intensity, strict=True)) / energy_j

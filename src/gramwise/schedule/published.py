@@ -16,7 +16,7 @@ import numpy as np
 
 from gramwise.core.decision import Request, Snapshot
 
-from .filters import ALIVE, MEMORY, VARIANT, ZONE, Filter
+from .filters import ALIVE, MEMORY, VARIANT, WHOLE, ZONE, Filter
 from .pipeline import TablePolicy
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def carbon_score(intensity_g_per_kwh: float, energy_estimate: float) -> float:
 class PublishedScore(TablePolicy["list[tuple[int, int]]"]):
     """The node selection algorithm. Subclasses set the weights and `terms`."""
 
-    filters: tuple[Filter, ...] = (ALIVE, VARIANT, MEMORY, ZONE)
+    filters: tuple[Filter, ...] = (WHOLE, ALIVE, VARIANT, MEMORY, ZONE)
     weights: Weights
 
     def prepare(self, request: Request, snapshot: Snapshot, rows: Ints) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gramwise.schedule.filters import finish_s
+from gramwise.schedule.filters import ELIGIBLE, WHOLE, finish_s
 from gramwise.schedule.pipeline import TablePolicy
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ class Fastest(TablePolicy["tuple[Ints, Ints, Floats, Floats, list[tuple[int, int
     """Least wait + hand-over + service."""
 
     name = "fastest"
+    filters = (WHOLE, *ELIGIBLE)
 
     def prepare(
         self, request: Request, snapshot: Snapshot, rows: Ints

@@ -1,6 +1,7 @@
 """Ours: the fewest grams among the plans that meet latency, memory, accuracy floor, zone and freshness.
 
-The score is predicted marginal grams, energy x intensity x PUE: no weights, no mixing of units. With one request class
+The score is predicted marginal grams, energy x intensity x PUE, of a split plan summed over its stages: no weights, no
+mixing of units. With one request class
 and no coupling in time, filling nodes in this order is the optimum (bound B1 of `gramwise.optimize.bounds`).
 """
 
@@ -8,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gramwise.core.units import carbon_g
 from gramwise.schedule.pipeline import RankedPolicy
+from gramwise.schedule.split import grams
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats, Ints, Snapshot
@@ -21,8 +22,7 @@ class Grams(RankedPolicy):
     name = "grams"
 
     def static_score(self, snapshot: Snapshot, rows: Ints) -> Floats:
-        node = snapshot.plans.node[rows]
-        return carbon_g(snapshot.plans.energy_j[rows], snapshot.intensity_g_per_kwh[node], snapshot.pue[node])
+        return grams(snapshot, rows)
 
 
 PLUGIN = Grams

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gramwise.schedule.filters import ACCOUNTABLE, WHOLE
 from gramwise.schedule.pipeline import RankedPolicy
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ class GreenestZone(RankedPolicy):
     """Least grid intensity first; within a zone, the node that would answer soonest."""
 
     name = "greenest-zone"
+    filters = (WHOLE, *ACCOUNTABLE)
 
     def static_score(self, snapshot: Snapshot, rows: Ints) -> Floats:
         score: Floats = snapshot.intensity_g_per_kwh[snapshot.plans.node[rows]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gramwise.schedule.filters import ELIGIBLE, Filter
+from gramwise.schedule.filters import ELIGIBLE, WHOLE, Filter
 from gramwise.schedule.pipeline import TablePolicy
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Monolithic(TablePolicy[int]):
     """The reference variant on the baseline node; where a floor permits several variants, still the reference."""
 
     name = "monolithic"
-    filters = (BASELINE, *ELIGIBLE)
+    filters = (WHOLE, BASELINE, *ELIGIBLE)
 
     def prepare(self, request: Request, snapshot: Snapshot, rows: Ints) -> int:
         if not len(rows):
