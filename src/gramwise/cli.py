@@ -103,6 +103,14 @@ def _console() -> Console:
     return Console()
 
 
+def _show(document: dict[str, Any], view: Callable[[dict[str, Any]], Iterator[Any]], as_json: bool) -> None:
+    if as_json:
+        _print_json(document)
+        return
+    for part in view(document):
+        _console().print(part, highlight=False, markup=False)
+
+
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[str, float], None]]:
     """A bar on standard error for what takes longer than a second; silent when nobody watches."""
@@ -139,6 +147,10 @@ def bench(
     ] = None,
     requests: Annotated[Optional[int], typer.Option(help="Requests a repeat.")] = None,  # noqa: UP045
     repeats: Annotated[Optional[int], typer.Option(help="Repeats of the stream.")] = None,  # noqa: UP045
+    plan_file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--plan", help="What `gramwise plan` wrote: served beside the policies."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where the run directory is made.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
@@ -148,14 +160,15 @@ def bench(
     from gramwise.report.table import bench_table
     from gramwise.runtime.assembly import read_scenario
     from gramwise.runtime.bench import bench as run_bench
+    from gramwise.runtime.planfile import read_plan
 
     overrides = {"bench.policies": policy or None, "workload.requests": requests, "workload.repeats": repeats}
     given = {key: value for key, value in overrides.items() if value is not None}
     read = read_scenario(scenario, given)
+    plan = read_plan(plan_file) if plan_file else None
+    command = " ".join(["gramwise", *sys.argv[1:]])
     with _progress(as_json) as progress:
-        summary = asyncio.run(
-            run_bench(read, out=out, command=" ".join(["gramwise", *sys.argv[1:]]), progress=progress)
-        )
+        summary = asyncio.run(run_bench(read, out=out, plan=plan, command=command, progress=progress))
         progress("drawing the page", 1.0)
         run = load_run(summary["run_dir"])
         page = write_html(run, Path(summary["run_dir"]) / "report.html")
@@ -165,6 +178,123 @@ def bench(
     if run.summary is not None:
         bench_table(run.summary, _console())
     typer.echo(f"\nRun directory: {summary['run_dir']}\nPage:          {page}")
+
+
+@app.command()
+def profile(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="ONNX file, package:NAME, zoo:NAME or a model of the scenario.", show_default=False
+        ),
+    ],
+    scenario: Annotated[
+        Path, typer.Option("--scenario", "-s", help="Scenario whose nodes are timed.", show_default=False)
+    ],
+    variant: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Variant of a model of the scenario; its reference by default."),
+    ] = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Profile to write; by default beside the scenario, where plan looks for it."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Time a network piece by piece on each node of a scenario, for plan."""
+    from gramwise.runtime.assembly import read_scenario
+    from gramwise.runtime.layerprofile import profile_model
+    from gramwise.show_plan import profiling
+
+    read = read_scenario(scenario)
+    with _progress(as_json) as progress:
+        document = asyncio.run(profile_model(read, model, variant, out=out, tell=progress))
+    _show(document, profiling, as_json)
+
+
+@app.command()
+def plan(
+    scenario: Scenario,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="What to minimise: carbon, energy, latency or throughput (the seconds between two)."
+        ),
+    ] = "carbon",
+    latency_limit: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Seconds of one request; goals.deadline_s by default."),
+    ] = None,
+    rate: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Requests a second to sustain; split.rate_per_s by default."),
+    ] = None,
+    method: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="How to partition; by default a method that is exact here."),
+    ] = None,
+    variant: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Variant of the model; its reference by default."),
+    ] = None,
+    profile_file: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--profile", help="What `gramwise profile` wrote; without one, costs are modelled."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Plan to write, for bench --plan.")] = Path("plan.json"),
+    as_json: Json = False,
+) -> None:
+    """Where to run which layers for the fewest grams, why, what each goal costs, and what else could be had."""
+    from gramwise.runtime.assembly import read_scenario
+    from gramwise.runtime.plan import make_plan, write_plan
+    from gramwise.show_plan import planning
+
+    read = read_scenario(scenario)
+    with _progress(as_json) as progress:
+        document = make_plan(
+            read,
+            objective=objective,
+            latency_limit_s=latency_limit,
+            rate_per_s=rate,
+            method=method,
+            variant=variant,
+            profile=profile_file,
+            tell=progress,
+        )
+        write_plan(document, out)
+    _show(document, planning, as_json)
+    if not as_json:
+        typer.echo(f"\nPlan: {out}   Run it: gramwise bench {scenario} --plan {out}")
+
+
+@app.command()
+def cut(
+    model: Annotated[str, typer.Argument(help="ONNX file, package:NAME or zoo:NAME.", show_default=False)],
+    at: Annotated[
+        list[str],
+        typer.Option(
+            "--at", help="Tensor to cut at, or several with commas between them.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Directory for the pieces.", show_default=False)],
+    batch: Annotated[int, typer.Option(min=1, help="Batch size, for the bytes and the proof.")] = 1,
+    dim: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--dim", help="Size of a free dimension, NAME=SIZE."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Cut a network into pieces, write them as ONNX files, and prove that they answer as the whole does."""
+    from gramwise.runtime.cut import cut as cut_model
+    from gramwise.show_plan import cutting
+
+    tensors = [name.strip() for each in at for name in each.split(",") if name.strip()]
+    sizes = dict(_dimension(text) for text in dim or ())
+    with _progress(as_json) as progress:
+        document = cut_model(
+            model, tensors, out, batch=batch, dims=sizes, tell=lambda text: progress(text, 0.5)
+        )
+    _show(document, cutting, as_json)
 
 
 @app.command()

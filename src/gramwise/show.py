@@ -18,23 +18,24 @@ def inspection(document: dict[str, Any]) -> Iterator[RenderableType]:
     d = document
     yield Text(
         f"{d['name']}  batch {d['batch']}  SHA-256 {d['digest'][:12]}\n"
-        f"{_si(d['multiply_adds'])} multiply-adds, {_si(d['flop'])}FLOP in all, weights {_bytes(d['weight_bytes'])},"
-        f" reads {_bytes(d['read_bytes'])}, writes {_bytes(d['write_bytes'])}"
+        f"{_si(d['multiply_adds'])} multiply-adds, {_si(d['flop'])}FLOP in all,"
+        f" weights {bytes_text(d['weight_bytes'])},"
+        f" reads {bytes_text(d['read_bytes'])}, writes {bytes_text(d['write_bytes'])}"
     )
-    layers = _table(
-        "#", "layer", "operator", *_right("FLOP", "weights", "reads", "writes"), "precision", title="Layers"
+    layers = new_table(
+        "#", "layer", "operator", *right("FLOP", "weights", "reads", "writes"), "precision", title="Layers"
     )
     for i, layer in enumerate(d["layers"][:_LAYERS_SHOWN]):
         flop = _si(layer["flop"]) if layer["counted"] else "no formula"
-        sizes = (_bytes(layer[key]) for key in ("weight_bytes", "read_bytes", "write_bytes"))
+        sizes = (bytes_text(layer[key]) for key in ("weight_bytes", "read_bytes", "write_bytes"))
         layers.add_row(str(i), layer["name"], layer["op"], flop, *sizes, layer["precision"])
     yield layers
     if len(d["layers"]) > _LAYERS_SHOWN:
         yield Text(f"{len(d['layers']) - _LAYERS_SHOWN} more layers: use --json for all of them.")
-    by_op = _table("operator", *_right("layers", "FLOP", "share", "weights"), title="By operator")
+    by_op = new_table("operator", *right("layers", "FLOP", "share", "weights"), title="By operator")
     for row in d["by_op"]:
         share = f"{row['flop'] / d['flop']:.1%}" if d["flop"] else "-"
-        by_op.add_row(row["op"], str(row["layers"]), _si(row["flop"]), share, _bytes(row["weight_bytes"]))
+        by_op.add_row(row["op"], str(row["layers"]), _si(row["flop"]), share, bytes_text(row["weight_bytes"]))
     yield by_op
     yield _cuts(d["cuts"])
     if d["uncounted_ops"]:
@@ -45,23 +46,25 @@ def inspection(document: dict[str, Any]) -> Iterator[RenderableType]:
 
 def _cuts(cuts: list[dict[str, Any]]) -> Table:
     single = [cut for cut in cuts if len(cut["tensors"]) == 1]
-    table = _table(
-        *_right("position"),
+    table = new_table(
+        *right("position"),
         "after layer",
-        *_right("bytes"),
+        *right("bytes"),
         "tensor",
         title=f"Legal cuts with one live tensor ({len(single)} of {len(cuts)}; --json lists all)",
     )
     for cut in single:
         table.add_row(
-            str(cut["position"]), cut["after"] or "(the input)", _bytes(cut["bytes"]), cut["tensors"][0]
+            str(cut["position"]), cut["after"] or "(the input)", bytes_text(cut["bytes"]), cut["tensors"][0]
         )
     return table
 
 
 def diagnosis(document: dict[str, Any]) -> Iterator[RenderableType]:
     """Sources of energy figures, what repairs them, and how nodes can be capped here."""
-    table = _table("source", "covers", "gives", "state", "why", title="Energy and CPU time on this machine")
+    table = new_table(
+        "source", "covers", "gives", "state", "why", title="Energy and CPU time on this machine"
+    )
     for s in document["sources"]:
         gives = s["method"] if s["kind"] == "energy" else "CPU seconds"
         table.add_row(s["name"], s["component"], gives, s["state"], s["why"])
@@ -80,7 +83,7 @@ def explanation(document: dict[str, Any]) -> Iterator[RenderableType]:
     for decision in document["decisions"]:
         yield Text(f"{document['request']}: {decision['sentence']}")
         terms = sorted({term for v in decision["verdicts"] for term in v["scores"]})
-        table = _table("node", "variant", "verdict", *_right(*terms))
+        table = new_table("node", "variant", "verdict", *right(*terms))
         for v in decision["verdicts"]:
             verdict = (
                 "chosen"
@@ -105,11 +108,13 @@ def explanation(document: dict[str, Any]) -> Iterator[RenderableType]:
         )
 
 
-def _table(*columns: Any, title: str | None = None) -> Table:
+def new_table(*columns: Any, title: str | None = None) -> Table:
+    """A table in the one style of the terminal."""
     return Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
-def _right(*titles: str) -> Iterator[Any]:
+def right(*titles: str) -> Iterator[Any]:
+    """Columns of numbers: to the right, never wrapped."""
     yield from (Column(title, justify="right", no_wrap=True) for title in titles)
 
 
@@ -124,7 +129,8 @@ def _si(value: float) -> str:
     return f"{value:.4g} "
 
 
-def _bytes(value: float) -> str:
+def bytes_text(value: float) -> str:
+    """A size with its binary unit."""
     for size, prefix in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if value >= size:
             return f"{value / size:.4g} {prefix}"

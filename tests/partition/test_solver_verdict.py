@@ -1,4 +1,4 @@
-"""Whole plans on small networks worked out by hand: stages, their sums, the five reasons, the price of goals, refusals."""
+"""Whole plans on small networks worked out by hand: stages, their sums, the reasons, the price of goals, refusals."""
 
 from __future__ import annotations
 

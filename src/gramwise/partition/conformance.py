@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from gramwise.partition.instances import SHAPES, random_problem
-from gramwise.partition.methods.enumeration import PLUGIN as Enumeration
+from gramwise.partition.methods.enumeration import Enumeration
 from gramwise.partition.problem import SLACK, Partitioner, Problem, evaluate
 
 _LAYERS = {2: 7, 3: 5}

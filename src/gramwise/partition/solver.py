@@ -38,8 +38,8 @@ EXACT_METHODS = ("mincut", "layered", "chain", "labels", "milp", "enumeration")
 """Methods in the order in which they are tried where the caller names none: the quickest first."""
 
 CLOSE_FRAC = 0.05
-"""Throughput is as hard as sharing out numbers evenly, and its optimum chops a network into many stages for the last per
-cent. So contiguous stages are taken where they are proven this close to it, and an integer programme is asked beyond."""
+"""Throughput is as hard as sharing out numbers evenly, and its optimum chops a network into many stages for the last
+per cent. So contiguous stages are taken where they are proven this close, and an integer programme is asked beyond."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
