@@ -17,6 +17,11 @@ NAMES = (
     "paper_nodes",
     "three_sites",
     "install_size",
+    "partition_gap",
+    "partition_table",
+    "profiled_split",
+    "three_stages",
+    "pieces",
 )
 
 
