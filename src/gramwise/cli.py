@@ -273,7 +273,9 @@ def cut(
     at: Annotated[
         list[str],
         typer.Option(
-            "--at", help="Tensor to cut at, or several with commas between them.", show_default=False
+            "--at",
+            help="Tensor to cut at, or several with commas between them; may be given more than once.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option(help="Directory for the pieces.", show_default=False)],
@@ -282,17 +284,24 @@ def cut(
         Optional[list[str]],  # noqa: UP045
         typer.Option("--dim", help="Size of a free dimension, NAME=SIZE."),
     ] = None,
+    inputs: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(
+            "--inputs", help="Real inputs for the proof: NumPy archive (.npz), arrays by input name."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Cut a network into pieces, write them as ONNX files, and prove that they answer as the whole does."""
     from gramwise.runtime.cut import cut as cut_model
+    from gramwise.runtime.proof import read_inputs
     from gramwise.show_plan import cutting
 
-    tensors = [name.strip() for each in at for name in each.split(",") if name.strip()]
+    real = [read_inputs(file) for file in inputs or ()]
     sizes = dict(_dimension(text) for text in dim or ())
     with _progress(as_json) as progress:
         document = cut_model(
-            model, tensors, out, batch=batch, dims=sizes, tell=lambda text: progress(text, 0.5)
+            model, at, out, batch=batch, dims=sizes, inputs=real, tell=lambda text: progress(text, 0.5)
         )
     _show(document, cutting, as_json)
 

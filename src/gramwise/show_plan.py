@@ -29,7 +29,7 @@ def planning(document: dict[str, Any]) -> Iterator[RenderableType]:
     yield Text(_proof(d))
     if not d["transfer_energy_known"] and len(d["stages"]) > 1:
         yield Text(
-            "No link declares its energy: what moving the tensors costs in joules and grams is not in these figures."
+            "Some links declare no energy: what they spend on moving the tensors is in no joules and grams here."
         )
     yield _single(d)
     if d["prices"]:
@@ -90,7 +90,9 @@ def cutting(document: dict[str, Any]) -> Iterator[RenderableType]:
     yield pieces
     for each in d["cuts"]:
         crosses = ", inside what onnxruntime fuses" if each["crosses_fusion"] else ""
-        size = f"{bytes_text(each['bytes'])}" + (f" = {each['formula']}" if "formula" in each else "")
+        formula = each.get("formula", "")
+        size = bytes_text(each["bytes"]) + (f" = {formula}" if formula else "")
+        size += ", and no formula is known for it" if formula is None else ""
         yield Text(f"Cut at {', '.join(each['tensors'])}: {size}{crosses}.")
     for proof in d["proof"]:
         found = (
@@ -98,7 +100,8 @@ def cutting(document: dict[str, Any]) -> Iterator[RenderableType]:
             if proof["bit_equal"]
             else f"within {proof['max_rel_diff']:.2g} of the largest value"
         )
-        yield Text(f"The pieces answer as the whole does, {found} (level {proof['level']}).")
+        little = "; the answer is constant, so that says little" if proof["blind"] else ""
+        yield Text(f"The pieces answer as the whole does, {found} (level {proof['level']}){little}.")
     yield Text(f"\nPieces: {d['directory']}")
 
 
@@ -113,6 +116,8 @@ def _limits(limits: dict[str, float | None]) -> str:
 
 def _proof(d: dict[str, Any]) -> str:
     took = f"{d['solve_s'] * 1e3:.1f} ms"
+    if not d["feasible"]:
+        return f"By {d['method']} in {took}. Its rule looks at no limits, and this plan breaks one or more of them."
     if d["exact"]:
         return f"Proven best among all placements, by {d['method']} in {took}."
     if d["gap_frac"] is None:
@@ -145,7 +150,7 @@ def _single(d: dict[str, Any]) -> RenderableType:
         rows.add_row(
             single["node"],
             *_costs(single),
-            bytes_text(single["memory_bytes"]),
+            f"{bytes_text(single['memory_bytes'] + d['runtime_bytes'])} of {bytes_text(single['cap_bytes'])}",
             ("yes, the best" if single["best"] else "yes") if single["feasible"] else "no",
         )
     return rows
@@ -170,7 +175,7 @@ def _prices(prices: Sequence[dict[str, Any]]) -> RenderableType:
 
 def _front(points: Sequence[dict[str, Any]], space: str) -> RenderableType:
     shown = points if len(points) <= FRONT_ROWS else _spread(points)
-    title = f"Pareto front of carbon, energy and latency: {len(points)} points over {space}"
+    title = f"Pareto front of carbon, energy and latency: {len(points)} point{'s' * (len(points) != 1)} over {space}"
     rows = new_table(*right("µg", "mJ", "ms"), "stages (layers)", title=title)
     for point in shown:
         carbon, energy, latency = point["carbon_g"] * 1e6, point["energy_j"] * 1e3, point["latency_s"] * 1e3

@@ -15,7 +15,7 @@ from gramwise.core.errors import ModelError
 from gramwise.core.model import ModelGraph
 from gramwise.graph import zoo
 from gramwise.graph.atoms import merge
-from gramwise.graph.cuts import Part, cut_at, legal_cuts, refuse_rounding, single_tensor
+from gramwise.graph.cuts import Part, cut_at, legal_cuts, names_in, refuse_rounding, single_tensor
 from gramwise.graph.load import hidden_names, load_graph
 from gramwise.runtime.session import optimised_outputs
 
@@ -281,3 +281,32 @@ def test_between_atoms_a_shared_conversion_does_not_bind_both_sides() -> None:
         cut_at(graph, inside)
     (border,) = cut_at(atoms, inside).borders
     assert border.bytes == 8 * 24 * 24 + 48 * 24 * 24
+
+
+def test_an_answer_that_is_a_constant_is_merged_but_not_cut(save_model: Save) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Add", ["a", "w"], ["y"])]
+    weights = {"w": np.ones((1, 6), np.float32)}
+    graph = load_graph(save_model(nodes, {"x": [1, 6]}, {"y": [1, 6], "w": [1, 6]}, weights))
+    for kept in (None, (("a",), ("y",))):
+        atoms = merge(graph, kept)
+        assert [layer.outputs for layer in atoms.layers] == [("a",), ("y",)]
+        with pytest.raises(
+            ModelError, match="output 'w' of the network is a constant, which no piece can make"
+        ):
+            cut_at(atoms, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a,c", ["a", "c"]),
+        (" a , c,", ["a", "c"]),
+        ("a,b", ["a,b"]),
+        ("c,a,b,a", ["c", "a,b", "a"]),
+        ("a, b", ["a", "b"]),
+        ("/m/c:0, d e", ["/m/c:0", "d e"]),
+        (" , ", []),
+    ],
+)
+def test_names_between_commas(text: str, names: list[str]) -> None:
+    assert names_in(text, {"a", "c", "a,b", "d e"}) == names

@@ -427,3 +427,28 @@ def test_depthwise_convolutions_hold_seven_percent_of_mobilenet(tmp_path: Path) 
     graph = load_graph(zoo.path("mobilenetv2-1.0-224", tmp_path))
     depthwise = sum(layer.work.flop for layer in graph.layers if layer.name.endswith(".depthwise"))
     assert depthwise / 2 / multiply_adds(graph) == pytest.approx(0.069, abs=5e-4)
+
+
+def test_sparse_constants_have_shapes(tmp_path: Path) -> None:
+    values = helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 2.0])
+    sparse = helper.make_sparse_tensor(
+        values, helper.make_tensor("at", TensorProto.INT64, [2], [0, 7]), [8, 4]
+    )
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Relu", ["a"], ["y"])],
+        "sparse",
+        [helper.make_tensor_value_info("x", 1, [3, 8])],
+        [helper.make_tensor_value_info("y", 1, [3, 4])],
+        sparse_initializer=[sparse],
+    )
+    onnx.save(helper.make_model(graph, ir_version=8), tmp_path / "s.onnx")
+    loaded = load_graph(tmp_path / "s.onnx")
+    assert loaded.tensor_bytes == {"x": 96, "a": 48, "y": 48}
+    assert loaded.weight_bytes == 2 * (4 + 8)
+
+
+def test_a_constant_of_as_many_rows_is_no_batch(save_model: Save) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    file = save_model(nodes, {"x": [2, 64]}, {"y": [2, 64]}, {"w": weights(64, 64)})
+    with pytest.raises(ModelError, match="its batch size is fixed, so batch 64 is not possible"):
+        load_graph(file, batch=64)

@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from gramwise.core.errors import ConfigError, ModelError
-from gramwise.partition.export import Piece, export_pieces, files_of, read_manifest, remove_pieces
+from gramwise.partition.export import Piece, export_pieces, files_of, read_manifest
 
 Ends = dict[str, Any]
 RNG = np.random.default_rng(0)
@@ -371,8 +371,6 @@ def test_an_export_replaces_an_earlier_one_of_the_same_model_only(model: Path, t
     with pytest.raises(ConfigError, match=r"the directory holds other files, notes\.txt for one"):
         export_pieces(model, HALVES, out)
     assert everything(out) == {"pieces.json", "net-1.onnx", "notes.txt"}
-    remove_pieces(out)
-    assert everything(out) == {"notes.txt"}
 
 
 def test_a_failure_leaves_the_earlier_export_alone(model: Path, tmp_path: Path, small_disk: Path) -> None:
@@ -391,6 +389,51 @@ def test_a_failure_leaves_the_earlier_export_alone(model: Path, tmp_path: Path, 
         export_pieces(big, [Piece(("x",), ("y",))], small_disk / "new")
     assert not (small_disk / "new").exists()
     assert everything(out) == before
+
+
+def test_files_that_are_found_wanting_never_take_their_place(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_pieces(model, [Piece(("x",), ("b",))], out)
+    before = {name: (out / name).read_bytes() for name in everything(out)}
+    seen: list[Path] = []
+
+    def refuse(files: Sequence[Path]) -> None:
+        seen.extend(files)
+        same(model, files, X)  # with the constants that they share
+        raise ModelError("not the whole")
+
+    for place in (out, tmp_path / "new"):
+        with pytest.raises(ModelError, match="not the whole"):
+            export_pieces(model, HALVES, place, verify=refuse)
+    assert [file.name for file in seen] == ["net-1.onnx", "net-2.onnx"] * 2
+    assert {name: (out / name).read_bytes() for name in everything(out)} == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_a_model_says_of_training_and_devices(model: Path, tmp_path: Path) -> None:
+    whole = onnx.load(model)
+    whole.ir_version = 11
+    whole.training_info.add().algorithm.name = "descent"
+    whole.configuration.add(name="two", num_devices=2)
+    onnx.save(whole, model)
+    files = export_pieces(model, HALVES, tmp_path / "out")
+    for piece in map(onnx.load, files):
+        assert [c.name for c in piece.configuration] == ["two"]
+        assert not piece.training_info
+    same(model, files, X)
+
+
+@pytest.mark.parametrize("offset", ["here", "-4"])
+def test_a_place_of_weights_that_is_no_number(model: Path, tmp_path: Path, offset: str) -> None:
+    whole = onnx.load(model)
+    weights = whole.graph.initializer[0]
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "w.bin"), ("offset", offset)):
+        weights.external_data.add(key=key, value=value)
+    model.write_bytes(whole.SerializeToString())
+    with pytest.raises(ModelError, match=rf"the offset of 'w1' is '{offset}'"):
+        export_pieces(model, HALVES, tmp_path / "out")
 
 
 def test_places_and_names_that_cannot_be_used(model: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from gramwise.graph.load import load_graph
 from gramwise.partition.export import Piece, export_pieces
 from gramwise.runtime.cut import cut
 from gramwise.runtime.inputs import digits_as_input
-from gramwise.runtime.proof import Proof, chain, check, compare, difference, prove, random_inputs
+from gramwise.runtime.proof import Proof, chain, check, compare, difference, prove, random_inputs, read_inputs
 from gramwise.runtime.session import Level, Session, optimised_outputs
 
 SHIPPED = Path(str(files("gramwise.data"))) / "models"
@@ -338,3 +338,94 @@ def test_a_session_fuses_as_far_as_it_is_told() -> None:
     one, other = (Session(file, level=level).run({"input": image})[0]["logits"] for level in levels)
     assert difference(one, other)[0] < 1e-4
     assert Session(file).dims == {"input": ("batch", 1, 96, 96)}
+
+
+def test_a_cut_that_fails_leaves_the_pieces_that_were_there(tmp_path: Path) -> None:
+    out, nodes = tmp_path / "out", [helper.make_node("Relu", ["x"], ["a"])]
+    nodes += [
+        helper.make_node("Cast", ["a"], ["b"], to=TensorProto.BFLOAT16),
+        helper.make_node("Cast", ["b"], ["y"], to=TensorProto.FLOAT),
+    ]
+    file = save(tmp_path / "m.onnx", nodes, [info("x", [2, 4]), info("y", [2, 4])], {})
+    cut(str(file), ["a"], out)
+    before = {f.name: f.read_bytes() for f in out.iterdir()}
+    with pytest.raises(ModelError, match=r"m-1\.onnx: 'b' is tensor\(bfloat16\), which NumPy cannot hold"):
+        cut(str(file), ["b"], out)
+    assert {f.name: f.read_bytes() for f in out.iterdir()} == before
+    with pytest.raises(ModelError, match="NumPy cannot hold"):
+        cut(str(file), ["b"], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ConfigError, match="File name too long"):
+        cut(str(file), ["a"], tmp_path / ("z" * 300))
+
+
+@pytest.mark.parametrize("element", ["UINT16", "INT16", "UINT32", "UINT64"])
+def test_integers_of_every_width_are_drawn(tmp_path: Path, element: str) -> None:
+    nodes = [helper.make_node("Cast", ["x"], ["a"], to=1), helper.make_node("Neg", ["a"], ["y"])]
+    ends = [info("x", [2, 32], getattr(TensorProto, element)), info("y", [2, 32])]
+    file = save(tmp_path / "m.onnx", nodes, ends, {})
+    assert cut(str(file), ["a"], tmp_path / "out")["proof"][0]["bit_equal"]
+
+
+def test_a_name_with_a_comma_can_be_cut_at(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["a,b"]), helper.make_node("Neg", ["a,b"], ["c"])]
+    nodes.append(helper.make_node("Exp", ["c"], ["y"]))
+    file = save(tmp_path / "m.onnx", nodes, [info("x", [2]), info("y", [2])], {})
+    document = cut(str(file), ["a,b, c"], tmp_path / "out")
+    assert [row["tensors"] for row in document["cuts"]] == [["a,b"], ["c"]]
+    with pytest.raises(ConfigError, match="no tensor is named"):
+        cut(str(file), [" , "], tmp_path / "out2")
+
+
+def test_a_model_that_takes_no_random_inputs_is_proved_on_real_ones(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Reshape", ["a", "shape"], ["b"]),
+        helper.make_node("Neg", ["b"], ["y"]),
+    ]
+    ends = [info("x", [2, 8]), info("shape", [2], TensorProto.INT64), info("y", ["p", "q"])]
+    file = save(tmp_path / "m.onnx", nodes, ends, {})
+    model = onnx.load(file)
+    model.graph.value_info.append(info("b", ["p", "q"]))
+    onnx.save(model, file)
+    sizes: dict[str, Any] = {"dims": {"p": 4, "q": 4}}
+    with pytest.raises(ModelError, match=r"m\.onnx: it takes no random inputs, .* with --inputs FILE\.npz"):
+        cut(str(file), ["b"], tmp_path / "out", **sizes)
+    assert not (tmp_path / "out").exists()
+    real: dict[str, Any] = {
+        "x": np.random.default_rng(0).standard_normal((2, 8), np.float32),
+        "shape": np.array([4, 4]),
+    }
+    np.savez(tmp_path / "real.npz", **real)
+    given = read_inputs(tmp_path / "real.npz")
+    document = cut(str(file), ["b"], tmp_path / "out", inputs=[given], **sizes)
+    assert [(p["tried"], p["bit_equal"]) for p in document["proof"]] == [(1, True), (1, True)]
+    for wrong, words in (
+        ({"x": real["x"]}, "no array 'shape'. Give one for each of: x, shape"),
+        ({**real, "x": real["x"][:, :3]}, "the real inputs do not fit"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            cut(str(file), ["b"], tmp_path / "out", inputs=[wrong], **sizes)
+
+
+def test_inputs_that_are_no_archive(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.zeros(2))
+    (tmp_path / "text.npz").write_text("nonsense")
+    (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04torn")
+    np.savez(tmp_path / "objects.npz", x=np.array([{}, None]))
+    for name in ("one.npy", "text.npz", "torn.npz", "objects.npz", "absent.npz"):
+        with pytest.raises(ConfigError, match=rf"{name}: this is no readable NumPy archive"):
+            read_inputs(tmp_path / name)
+
+
+def test_a_full_disk_of_temporary_files_is_not_the_model_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with pytest.raises(
+        ConfigError, match=r"TMPDIR: a copy of .*digits-small\.onnx cannot be written to .*absent"
+    ):
+        optimised_outputs(SHIPPED / "digits-small.onnx")
+    (tmp_path / "torn.onnx").write_bytes(b"torn")
+    with pytest.raises(ModelError, match="onnxruntime cannot load it"):
+        optimised_outputs(tmp_path / "torn.onnx")

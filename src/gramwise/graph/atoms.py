@@ -95,7 +95,8 @@ def _known(graph: ModelGraph, made: _Makers, kept: Kept) -> list[tuple[str, ...]
         if names:
             groups.append(names)
             seen.update(names)
-    groups += [(name,) for name in graph.outputs if name not in seen]
+    # An answer may also be a constant, which no layer makes.
+    groups += [(name,) for name in graph.outputs if name in made.maker and name not in seen]
     needed = [atom.outputs for atom in _atoms(graph, made, groups)]
     return needed + _not_twice(graph, made, needed)
 

@@ -91,6 +91,30 @@ class Parts(NamedTuple):
     borders: tuple[Border, ...]
 
 
+def names_in(text: str, known: Collection[str]) -> list[str]:
+    """The tensors of a text that has commas between them.
+
+    Args:
+        text: as a person writes it, blanks around a name allowed.
+        known: names of tensors. One may contain commas itself: of all ways to read the text the one with the longest
+            names from the left is taken.
+
+    Returns:
+        Names in order; what stands between two commas and is not known comes as it is, and nothing for nothing.
+    """
+    fields, names, start = text.split(","), list[str](), 0
+    while start < len(fields):
+        for end in range(len(fields), start, -1):
+            whole = ",".join(fields[start:end])
+            name = whole if whole in known else whole.strip()
+            if name in known:
+                break
+        if name:
+            names.append(name)
+        start = end
+    return names
+
+
 def cut_at(
     graph: ModelGraph,
     tensors: Sequence[str],
@@ -116,9 +140,15 @@ def cut_at(
 
     Raises:
         ModelError: a name that cannot be cut, with the reason; or the tensors do not separate: says what else is alive
-            there, and the nearest place where one tensor is enough.
+            there, and the nearest place where one tensor is enough; or an answer of the network is a constant.
     """
     web = _Web(graph)
+    for name in graph.outputs:
+        if name not in web.maker and name not in graph.inputs:
+            raise ModelError(
+                f"output {name!r} of the network is a constant, which no piece can make: drop it from the model's"
+                " outputs."
+            )
     named = tuple(dict.fromkeys(tensors))
     for name in named:
         _check_name(web, name, hidden or {})

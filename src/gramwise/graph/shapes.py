@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,7 +116,8 @@ def infer(model: Any, file: Path, batch: int, dims: Mapping[str, int]) -> Inferr
             raise ModelError(f"{file}: dimension {name!r} must be 1 or more, not {size}.")
     copy = _skeleton(model)
     known = dict(dims)
-    met = _close_inputs(copy, file, batch, known)
+    given = {value.name for value in model.graph.input} - {c.name for c in model.graph.initializer}
+    met = _close_inputs([v for v in copy.graph.input if v.name in given], file, batch, known)
     onnx = onnx_library()
     while True:
         try:
@@ -198,6 +199,10 @@ def _skeleton(model: Any) -> Any:
             target.input.append(info)
         else:
             target.initializer.append(constant)
+    for sparse in graph.sparse_initializer:
+        values = sparse.values
+        info = onnx.helper.make_tensor_value_info(values.name, values.data_type, list(sparse.dims))
+        target.input.append(info)
     for node in graph.node:
         target.node.extend(_stand_ins(node, constants))
     target.output.extend(graph.output)
@@ -289,11 +294,11 @@ def _close(values: Any, known: Mapping[str, int], met: set[str]) -> None:
                 met.add(key)
 
 
-def _close_inputs(copy: Any, file: Path, batch: int, known: dict[str, int]) -> set[str]:
+def _close_inputs(inputs: Sequence[Any], file: Path, batch: int, known: dict[str, int]) -> set[str]:
     """Close every open dimension of the graph's inputs; returns the names that were met."""
     met: set[str] = set()
     batched = False
-    for value in copy.graph.input:
+    for value in inputs:
         if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
             raise UnknownShape(f"{file}: input {value.name!r} has no shape: record one in the model.")
         dims = value.type.tensor_type.shape.dim
@@ -308,8 +313,8 @@ def _close_inputs(copy: Any, file: Path, batch: int, known: dict[str, int]) -> s
         raise ModelError(
             f"{file}: its batch size is fixed, so batch {batch} is not possible: use 1, or export it anew."
         )
-    _close(copy.graph.input, known, met)
-    for value in copy.graph.input:
+    _close(inputs, known, met)
+    for value in inputs:
         for _, key in _open_dims(value):
             raise _unknown(file, value.name, key)
     return met

@@ -13,7 +13,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +51,7 @@ def export_pieces(
     *,
     names: Sequence[str] | None = None,
     inline_bytes: int = INLINE_BYTES,
+    verify: Callable[[Sequence[Path]], object] | None = None,
 ) -> tuple[Path, ...]:
     """Write pieces of a model.
 
@@ -60,6 +61,8 @@ def export_pieces(
         out_dir: made if it is not there; what an earlier export of the same model left there is replaced.
         names: file names without ``.onnx``, one a piece; by default the model's with ``-1``, ``-2`` ...
         inline_bytes: constants of a piece beyond this go to a file beside it.
+        verify: is given the files before they take their place. What it raises ends the export, and ``out_dir`` stays
+            as it was.
 
     Returns:
         The files, in order. ``pieces.json`` beside them (``gramwise.pieces/1``) lists, a piece, its file, interface,
@@ -76,7 +79,7 @@ def export_pieces(
     source = _Source(file)
     made = [source.extract(piece) for piece in pieces]
     try:
-        return _publish(source, made, pieces, stems, out, inline_bytes)
+        return _publish(source, made, pieces, stems, out, inline_bytes, verify)
     except OSError as fault:
         raise ConfigError(
             f"cannot write the pieces ({fault.strerror}).",
@@ -191,19 +194,24 @@ class _Source:
         graph.value_info.extend(v for name, v in self._own.items() if name in names and name not in ends)
         graph.sparse_initializer.extend(s for name, s in self._sparse.items() if name in names)
         graph.quantization_annotation.extend(a for a in self._annotations if a.tensor_name in names)
-        for field in ("producer_name", "producer_version", "domain", "model_version", "doc_string"):
-            setattr(model, field, getattr(whole, field))
-        model.metadata_props.extend(whole.metadata_props)
+        _copy_about(whole, model)
+
+
+def _copy_about(source: Any, target: Any) -> None:
+    """What a model says of itself. How to train it is left out: that speaks of the whole."""
+    for field in ("producer_name", "producer_version", "domain", "model_version", "doc_string"):
+        setattr(target, field, getattr(source, field))
+    target.metadata_props.extend(source.metadata_props)
+    if hasattr(source, "configuration"):  # devices that nodes refer to; onnx 1.18 and later
+        target.configuration.extend(source.configuration)
 
 
 def _bare(model: Any, constants: set[str], known: dict[str, Any]) -> Any:
     """The model without constants, whose every tensor is declared as well as it can be."""
     bare = type(model)()
-    for field, value in model.ListFields():
-        if field.name not in ("graph", "opset_import", "metadata_props"):
-            setattr(bare, field.name, value)
+    bare.ir_version = model.ir_version
     bare.opset_import.extend(model.opset_import)
-    bare.metadata_props.extend(model.metadata_props)
+    _copy_about(model, bare)
     graph = bare.graph
     graph.name, graph.doc_string = model.graph.name, model.graph.doc_string
     graph.input.extend(value for value in model.graph.input if value.name not in constants)
@@ -224,14 +232,17 @@ def _publish(
     stems: Sequence[str],
     out: Path,
     inline_bytes: int,
+    verify: Callable[[Sequence[Path]], object] | None,
 ) -> tuple[Path, ...]:
-    """Write everything under another name, then move it into place, the manifest last."""
+    """Write everything under another name, have it checked, then move it into place, the manifest last."""
     new = not out.exists()
     old = _earlier(out, source)
     out.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=out, prefix=_DRAFT))
     try:
         rows = _write(source, made, pieces, stems, draft, inline_bytes)
+        if verify is not None:
+            verify([draft / row["file"] for row in rows])
         for name in old:
             (out / name).unlink(missing_ok=True)
         files = [f for f in sorted(draft.rglob("*")) if f.is_file()]
@@ -324,20 +335,6 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     except (TypeError, KeyError):
         pass
     raise ConfigError(f"this is no {SCHEMA} document.", file=file)
-
-
-def remove_pieces(folder: str | Path) -> None:
-    """Delete an export, its list first; other files stay.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    document = read_manifest(folder)
-    for name in [MANIFEST, *(name for row in document["pieces"] for name in files_of(row))]:
-        if ".." not in Path(name).parts:
-            Path(folder, name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        Path(folder, _WEIGHTS).rmdir()
 
 
 def files_of(piece: Mapping[str, Any]) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Blob:
         movable: whether its values can stand in another file: strings cannot.
 
     Raises:
-        ModelError: its values are in a file outside the model's folder.
+        ModelError: its values are in a file outside the model's folder, or at no place that can be read.
     """
 
     def __init__(self, tensor: Any, file: Path) -> None:
@@ -63,7 +63,12 @@ class Blob:
                     " model's folder."
                 )
             self._place = file.parent / location
-            self._offset = int(place.get("offset", 0))
+            offset = place.get("offset", "0")
+            if not offset.isdecimal():
+                raise ModelError(
+                    f"{file}: the offset of {self.name!r} is {offset!r}: export the model again."
+                )
+            self._offset = int(offset)
 
     def chunks(self) -> Iterator[bytes]:
         """Its values as they are stored, little-endian.

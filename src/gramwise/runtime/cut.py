@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from gramwise.core.errors import ConfigError
 from gramwise.graph.atoms import merge
-from gramwise.graph.cuts import Parts, cut_at, refuse_rounding
+from gramwise.graph.cuts import Parts, cut_at, names_in, refuse_rounding
 from gramwise.graph.load import hidden_names, load_graph
 from gramwise.graph.symbols import size_formulas, text_of
-from gramwise.partition.export import Piece, export_pieces, read_manifest, remove_pieces
+from gramwise.partition.export import Piece, export_pieces, read_manifest
 
 from . import models
 from .proof import check, prove
@@ -41,8 +40,8 @@ def cut(
 
     Args:
         model: an ONNX file, ``package:NAME`` or ``zoo:NAME``.
-        at: tensors; those that follow one another are cuts one behind the other, those of branches beside each other
-            are one cut.
+        at: tensors, several in one text with commas between them (`graph.cuts.names_in`); those that follow one
+            another are cuts one behind the other, those of branches beside each other are one cut.
         out: directory of the pieces.
         batch: size of an open batch dimension, for the bytes and for the proof.
         dims: size of other open dimensions, by name or by ``tensor:axis``.
@@ -55,16 +54,18 @@ def cut(
         crosses a fusion) and ``proof`` (a row for each level).
 
     Raises:
-        ConfigError: no tensor was named, no such model, or ``out`` cannot take the pieces.
-        ModelError: it cannot be cut there, or the pieces are not the whole; nothing is left behind then.
+        ConfigError: no tensor was named, no such model, ``inputs`` that do not fit it, or ``out`` cannot take the
+            pieces.
+        ModelError: it cannot be cut there, or the pieces are not the whole; ``out`` is then as it was.
         UnknownShape: the size of a tensor is not known.
         SourceUnavailable: onnx is not installed.
     """
-    if not at:
+    if not any(name.strip(" ,") for name in at):
         raise ConfigError("no tensor is named.", key="--at", fix=f"gramwise inspect {model} lists the cuts.")
     path = models.resolve(model, Path(), source="cut", key="MODEL")
     tell(f"reading {path.name}")
     graph = load_graph(path, batch=batch, dims=dims)
+    at = [name for text in at for name in names_in(text, graph.tensor_bytes)]
     groups = optimised_outputs(path)
     kept = {name for group in groups for name in group}
     atoms = merge(graph, groups)
@@ -73,23 +74,18 @@ def cut(
     base = atoms if atoms.tensor_bytes.keys() >= set(at) else graph
     hidden = {} if graph.tensor_bytes.keys() >= set(at) else hidden_names(path)
     parts = cut_at(base, at, hidden=hidden, atoms=atoms)
-    tell(f"writing {len(parts.parts)} pieces")
-    fresh = not Path(out).exists()
-    files = export_pieces(path, [Piece(part.inputs, part.outputs) for part in parts.parts], out)
     crosses = any(name not in kept for border in parts.borders for name in border.tensors)
-    try:
-        proofs = []
+    proofs: list[dict[str, Any]] = []
+
+    def verify(files: Sequence[Path]) -> None:
         for level in LEVELS:
             tell(f"comparing them with the whole, level {level}")
             proof = prove(path, files, inputs=inputs, level=level, batch=batch, dims=dims)
             check(proof, crosses_fusion=crosses, what=path.name)
             proofs.append(asdict(proof))
-    except BaseException:
-        remove_pieces(out)  # what is not the whole is of no use to anybody
-        if fresh:
-            with contextlib.suppress(OSError):
-                Path(out).rmdir()
-        raise
+
+    tell(f"writing {len(parts.parts)} pieces")
+    export_pieces(path, [Piece(part.inputs, part.outputs) for part in parts.parts], out, verify=verify)
     manifest = read_manifest(out)
     return {
         "schema": SCHEMA,

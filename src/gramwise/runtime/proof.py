@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
-from gramwise.core.errors import ModelError
+from gramwise.core.errors import ConfigError, ModelError, Rejected
 
 from .session import Level, Session
 
@@ -77,7 +78,8 @@ def prove(
     Args:
         model_path: the whole.
         pieces: files in run order; each reads what the inputs or pieces before it give.
-        inputs: real ones, each a set of arrays by input name; a random set is always tried besides.
+        inputs: real ones, each a set of arrays by input name; a random set is tried besides, unless the whole refuses
+            it.
         level: of graph optimisation.
         seed: of the random set.
         batch: size of an open first dimension in it that ``dims`` does not name.
@@ -87,16 +89,63 @@ def prove(
         The figures; `check` judges them.
 
     Raises:
-        ModelError: a file that cannot be loaded, a piece that lacks an input, an output that no piece makes, or an open
-            dimension without a size.
-        Rejected: the inputs do not fit the model.
+        ModelError: a file that cannot be loaded, a piece that lacks an input or refuses it, an output that no piece
+            makes, an open dimension without a size, or a model that refuses random inputs where there are no real ones.
+        ConfigError: real inputs do not fit the model.
     """
     whole = Session(str(model_path), level=level)
+    tried = [_fitting(whole, given) for given in inputs]
+    expected = [_answer(whole, given) for given in tried]
     drawn = random_inputs(model_path, whole, seed=seed, batch=batch, dims=dims)
-    tried = [drawn, *({name: given[name] for name in whole.inputs} for given in inputs)]
-    expected = [whole.run(values)[0] for values in tried]
+    try:
+        expected.append(whole.run(drawn)[0])
+        tried.append(drawn)
+    except Rejected as fault:
+        if not tried:
+            raise ModelError(
+                f"{model_path}: it takes no random inputs, so nothing can be compared: give real ones with --inputs"
+                f" FILE.npz ({fault})."
+            ) from fault
     del whole  # three copies of large weights at a time are one too many
     return compare(expected, chain(pieces, tried, level=level), level)
+
+
+def _fitting(whole: Session, given: Tensors) -> Tensors:
+    """The arrays that a model reads."""
+    for name in whole.inputs:
+        if name not in given:
+            raise ConfigError(
+                f"the real inputs have no array {name!r}.",
+                fix=f"Give one for each of: {', '.join(whole.inputs)}.",
+            )
+    return {name: given[name] for name in whole.inputs}
+
+
+def _answer(whole: Session, given: Tensors) -> dict[str, npt.NDArray[np.generic]]:
+    try:
+        return whole.run(given)[0]
+    except Rejected as fault:
+        raise ConfigError(f"the real inputs do not fit: {fault}") from fault
+
+
+def read_inputs(path: str | Path) -> dict[str, npt.NDArray[np.generic]]:
+    """Real inputs from a NumPy archive: one array for each input of the model, by its name.
+
+    Args:
+        path: a ``.npz`` file, as ``numpy.savez`` writes it.
+
+    Raises:
+        ConfigError: there is no such file, or it is another kind of file.
+    """
+    try:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as fault:
+        raise ConfigError(
+            "this is no readable NumPy archive.",
+            file=path,
+            fix="Write one with numpy.savez, an array for each input of the model, by its name.",
+        ) from fault
 
 
 def chain(
@@ -105,7 +154,7 @@ def chain(
     """Everything that the pieces make of each set of inputs, the inputs included; one piece is loaded at a time.
 
     Raises:
-        ModelError: a piece that cannot be loaded or lacks an input.
+        ModelError: a piece that cannot be loaded, lacks an input or refuses one.
     """
     values = [dict(given) for given in inputs]
     for piece in pieces:
@@ -114,7 +163,12 @@ def chain(
             for name in session.inputs:
                 if name not in known:
                     raise ModelError(f"{piece}: no piece before it makes its input {name!r}.")
-            known |= session.run({name: known[name] for name in session.inputs})[0]
+            try:
+                known |= session.run({name: known[name] for name in session.inputs})[0]
+            except Rejected as fault:
+                raise ModelError(
+                    f"{piece}: it does not take what the whole works with: cut elsewhere ({fault})."
+                ) from fault
     return values
 
 
@@ -201,7 +255,7 @@ def random_inputs(
     """Seeded inputs of a model's shapes and types: normal numbers, and ids that its tables have.
 
     Raises:
-        ModelError: an open dimension without a size, or an input that is neither a number nor true or false.
+        ModelError: an open dimension without a size.
     """
     rng = np.random.default_rng(seed)
     integers = [name for name, (_, kind) in session.inputs.items() if np.dtype(kind).kind in "iu"]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from gramwise.core.errors import ModelError, Rejected
+from gramwise.core.errors import ConfigError, ModelError, Rejected, SourceUnavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,15 +38,19 @@ class Session:
         outputs: names.
 
     Raises:
-        ModelError: missing, corrupt or unsupported file.
+        ModelError: missing, corrupt or unsupported file, or one that takes or gives what NumPy cannot hold.
     """
 
     def __init__(self, path: str, *, level: Level = "all") -> None:
         self._session = _load(path, level, {})
+        for end in self._session.get_inputs():
+            _check_type(path, end, _NUMPY_TYPES)
+        for end in self._session.get_outputs():
+            _check_type(path, end, {*_NUMPY_TYPES, "tensor(string)"})
         self.inputs: dict[str, tuple[tuple[int | None, ...], str]] = {
             i.name: (
                 tuple(d if isinstance(d, int) else None for d in i.shape),
-                _NUMPY_TYPES.get(i.type, "float32"),
+                _NUMPY_TYPES[i.type],
             )
             for i in self._session.get_inputs()
         }
@@ -85,8 +89,23 @@ def optimised_outputs(path: str | Path) -> tuple[tuple[str, ...], ...]:
 
     Raises:
         ModelError: missing, corrupt or unsupported file.
+        ConfigError: a copy of the model cannot be written where temporary files go.
         SourceUnavailable: onnx is not installed.
     """
+    try:
+        return _optimised(str(path))
+    except SourceUnavailable:
+        raise
+    except Exception as fault:
+        _load(str(path), "extended", {})  # if the model is at fault, that says so
+        raise ConfigError(
+            f"a copy of {path} cannot be written to {tempfile.tempdir or 'the folder of temporary files'}.",
+            key="TMPDIR",
+            fix="Set it to a directory that you may write, with room for the model.",
+        ) from fault
+
+
+def _optimised(path: str) -> tuple[tuple[str, ...], ...]:
     from gramwise.graph.library import onnx_library
 
     onnx = onnx_library()
@@ -97,7 +116,7 @@ def optimised_outputs(path: str | Path) -> tuple[tuple[str, ...], ...]:
             "session.optimized_model_external_initializers_file_name": "weights.bin",
             "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
         }
-        _load(str(path), "extended", entries, optimised=str(file))
+        _load(path, "extended", entries, optimised=str(file))
         model = onnx.load_model(str(file), load_external_data=False)
     return tuple(tuple(name for name in node.output if name) for node in model.graph.node)
 
@@ -135,10 +154,22 @@ _NUMPY_TYPES = {
     "tensor(float16)": "float16",
     "tensor(uint8)": "uint8",
     "tensor(int8)": "int8",
+    "tensor(uint16)": "uint16",
+    "tensor(int16)": "int16",
+    "tensor(uint32)": "uint32",
     "tensor(int32)": "int32",
+    "tensor(uint64)": "uint64",
     "tensor(int64)": "int64",
     "tensor(bool)": "bool",
 }
+
+
+def _check_type(path: str, end: Any, known: Collection[str]) -> None:
+    if end.type not in known:
+        raise ModelError(
+            f"{Path(path).name}: {end.name!r} is {end.type}, which NumPy cannot hold, so it can neither be given nor"
+            " taken: cast it to float32 in the model, or cut elsewhere."
+        )
 
 
 def _first_line(fault: Exception) -> str:
