@@ -14,6 +14,13 @@ from gramwise.show import bytes_text, new_table, right
 FRONT_ROWS = 12
 """Points of the front that are listed; --json has all of them."""
 
+_AIMS = {
+    "carbon": "least carbon",
+    "energy": "least energy",
+    "latency": "least latency",
+    "throughput": "most throughput",
+}
+
 PICTURE_COLUMNS, PICTURE_LINES = 60, 12
 
 
@@ -22,7 +29,7 @@ def planning(document: dict[str, Any]) -> Iterator[RenderableType]:
     d = document
     yield Text(
         f"{d['scenario']} · {d['model']}/{d['variant']} · {d['count']} inference{'s' * (d['count'] > 1)} a request ·"
-        f" least {d['objective']}{_limits(d['limits'])} · costs {d['costs']['method']}"
+        f" {_AIMS[d['objective']]}{_limits(d['limits'])} · costs {d['costs']['method']}"
     )
     yield _stages(d)
     yield Text(d["reason"])
@@ -117,7 +124,7 @@ def _limits(limits: dict[str, float | None]) -> str:
 def _proof(d: dict[str, Any]) -> str:
     took = f"{d['solve_s'] * 1e3:.1f} ms"
     if not d["feasible"]:
-        return f"By {d['method']} in {took}. Its rule looks at no limits, and this plan breaks one or more of them."
+        return f"By {d['method']} in {took}; not an answer, since it breaks a limit."
     if d["exact"]:
         return f"Proven best among all placements, by {d['method']} in {took}."
     if d["gap_frac"] is None:

@@ -29,8 +29,11 @@ from gramwise.partition.problem import OBJECTIVES, Evaluation, Problem, Split, e
 
 Array = npt.NDArray[Any]
 
-SIZES = {2: 6, 3: 5, 4: 4}
+SIZES = {2: 6, 3: 4, 4: 4}
 """Layers by number of nodes: some hundred placements each."""
+
+NOISY = 2
+"""Seed of a problem on which HiGHS 1.12 (in SciPy 1.17) prints a line though its display is off."""
 
 LIMITS: tuple[dict[str, Any], ...] = (
     {},
@@ -96,7 +99,7 @@ class TestAgainstEnumeration:
     def test_with_rates_idle_power_lines_and_missing_links(
         self, shape: Shape, limits: dict[str, Any]
     ) -> None:
-        for seed in range(100, 106):
+        for seed in range(100, 103):
             problem = drawn(shape, seed, **limits)
             best = least(problem)
             for name in ("labels", "milp"):
@@ -105,7 +108,7 @@ class TestAgainstEnumeration:
     @pytest.mark.parametrize("limits", [{}, {"memory": True}, {"line": True, "latency": True}], ids=str)
     @pytest.mark.parametrize("shape", SHAPES)
     def test_milp_finds_the_shortest_period(self, shape: Shape, limits: dict[str, Any]) -> None:
-        for seed in range(6):
+        for seed in range(3):
             nodes = (2, 3, 4)[seed % 3]
             problem = random_problem(shape, SIZES[nodes], nodes, seed, objective="throughput", **limits)
             holds(problem, Milp().split(problem), least(problem), seed)
@@ -154,6 +157,10 @@ class TestMilp:
             holds(scaled, Milp().split(scaled), least(scaled), factor)
             holds(scaled, plugins.create("partitioner", "labels").split(scaled), least(scaled), factor)
 
+    def test_the_solver_writes_nothing_to_standard_output(self, capfd: pytest.CaptureFixture[str]) -> None:
+        Milp(60.0).split(random_problem("chain", 150, 5, NOISY, memory=True))
+        assert capfd.readouterr().out == ""
+
 
 class TestLabels:
     def test_says_what_it_does_not_answer(self) -> None:
@@ -170,7 +177,7 @@ class TestLabels:
     def test_a_wrong_claim_is_never_made_where_labels_run_out(self) -> None:
         labels = LabelSetting(most_labels=1)
         given_up = 0
-        for seed in range(15):
+        for seed in range(8):
             problem = random_problem("chain", 7, 3, seed, memory=True, latency=True)
             split, best = labels.split(problem), least(problem)
             assert split.bound <= best * (1 + 1e-9)
@@ -185,7 +192,7 @@ class TestPipeline:
     @pytest.mark.parametrize("shape", SHAPES)
     def test_the_best_of_all_contiguous_stages(self, shape: Shape, limits: dict[str, Any]) -> None:
         pipeline = plugins.create("partitioner", "pipeline")
-        for seed in range(6):
+        for seed in range(3):
             nodes = (2, 3, 4)[seed % 3]
             problem = random_problem(shape, SIZES[nodes], nodes, seed, objective="throughput", **limits)
             placements, costs = every(problem)
@@ -242,7 +249,7 @@ def three(costs: Evaluation) -> Array:
 class TestFront:
     @pytest.mark.parametrize("limits", [*LIMITS, *SPECIAL[:4]], ids=str)
     def test_every_plan_that_none_beats_and_no_other(self, limits: dict[str, Any]) -> None:
-        for shape, seed in itertools.product(SHAPES, range(3)):
+        for shape, seed in itertools.product(SHAPES, range(2)):
             problem = drawn(shape, 9 * seed, **limits)
             expected = three(every(problem)[1])
             expected = expected[nondominated(expected)]

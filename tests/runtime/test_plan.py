@@ -174,7 +174,27 @@ def test_the_terminal_shows_reason_front_and_picture(tmp_path: Path) -> None:
     assert "Split for memory" in text
     assert "Price of each goal" in text
     assert "Pareto front" in text
-    assert "No link declares its energy" in text
+    assert "Some links declare no energy" in text
+    assert " MiB of 84 MiB" in text  # the runtime counts against the cap as well
+
+
+def test_rules_that_cannot_be_followed_are_refused_or_told_so(tmp_path: Path) -> None:
+    document = planned(tmp_path, method="equal", latency_limit_s=1e-6)
+    assert document["feasible"] is False
+    assert document["reasons"] == []
+    (tmp_path / "apart").mkdir()
+    path = tmp_path / "apart" / "two.toml"
+    path.write_text("links = []\n" + SCENARIO.format(memory="512 MiB"), encoding="utf-8")
+    with pytest.raises(Infeasible, match="no link leads"):
+        make_plan(read_scenario(path), method="equal")
+
+
+def test_idle_power_that_the_catalogue_lacks_is_asked_for_by_file_and_key(tmp_path: Path) -> None:
+    path = scenario_file(tmp_path, more="\n[split]\ncharge_idle = true\n")
+    text = path.read_text(encoding="utf-8").replace('device = "box"', 'device = "esp32"', 1)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"two\.toml: split\.charge_idle: .*not known"):
+        make_plan(read_scenario(path))
 
 
 def test_the_picture_marks_single_nodes_splits_and_the_plan() -> None:

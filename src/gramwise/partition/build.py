@@ -150,7 +150,7 @@ def problem_of(
         budget_s=budget_s,
         link_budget_s=1.0 / goals.rate_per_s if goals.rate_per_s else math.inf,
         latency_limit_s=math.inf if goals.latency_limit_s is None else goals.latency_limit_s,
-        idle_w=np.array([(node.device.idle_w or 0.0) if goals.charge_idle else 0.0 for node in nodes]),
+        idle_w=_idle_w(nodes, goals),
         line=None if goals.line is None else tuple(_place(name, names, "line") for name in goals.line),
         input_stays=goals.input_stays,
         published_cost=layer_costs(graph),
@@ -233,6 +233,20 @@ def budgets(nodes: Sequence[Node], goals: Goals) -> Floats:
         rate = goals.rate_per_s
         budgets.append(0.0 if free_frac <= 0 else node.slots * free_frac / rate if rate else math.inf)
     return np.array(budgets)
+
+
+def _idle_w(nodes: Sequence[Node], goals: Goals) -> Floats:
+    """Idle power that is charged to each node."""
+    if not goals.charge_idle:
+        return np.zeros(len(nodes))
+    for node in nodes:
+        if node.device.idle_w is None:
+            raise ConfigError(
+                f"idle power is charged, and that of {node.device.name} (node {node.name!r}) is not known.",
+                key="split.charge_idle",
+                fix="Write charge_idle = false, or declare the device with its idle_w under [devices].",
+            )
+    return np.array([node.device.idle_w for node in nodes], dtype=np.float64)
 
 
 def _weights(graph: ModelGraph, factor: float) -> tuple[Weight, ...]:

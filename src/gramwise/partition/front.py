@@ -24,7 +24,7 @@ MOST_PLACEMENTS = 50_000
 _WEIGHTS = tuple(w for w in itertools.product(range(9), repeat=3) if sum(w) == 8)
 """Weightings of carbon, energy and latency: 45."""
 
-MOST_LABELS = 140_000
+MOST_LABELS = 200_000
 """Labels that may be kept in a search through all placements: a count, not seconds, so that the answer is the same
 on every machine."""
 
@@ -59,12 +59,12 @@ def front(problem: Problem, extra: Ints | None = None, *, most_labels: int = MOS
         Complete over the space that it names; equal plans once. No point where nothing keeps the limits.
     """
     views = _views(problem)
-    known = _with(problem, survivors(problem, 2, _figures), extra)
-    for view in views:
-        known = _with(problem, known, view.weighted())
+    known = _with(problem, survivors(problem, 1, _figures), extra)
     found = _every(problem, views, _figures(evaluate(problem, known)), most_labels)
     if found is not None:
         return _front(problem, np.concatenate([known, found]), "every placement", complete=True)
+    for view in views:
+        known = _with(problem, known, view.weighted())
     near = contiguous_front(problem, known)
     best = f", and the best of all placements for {len(_WEIGHTS)} weightings" if views else ""
     return replace(near, space=near.space + best)
@@ -139,7 +139,7 @@ def _every(problem: Problem, views: list[_View], known: Floats, most_labels: int
     found = [np.zeros((0, problem.n), dtype=np.int64)]
     for view in views:
         labels = Labelling(
-            view.states, view.criteria, view.limited, known=known, most_labels=most_labels
+            view.states, view.criteria, view.limited, known=known, most_labels=most_labels, paced=True
         ).run()
         if labels is None:
             return None

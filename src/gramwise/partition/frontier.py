@@ -210,9 +210,9 @@ class _Builder:
                 first.append((i, p.origin, p.destination))
                 has |= 1 << p.destination if p.destination < p.k else 0
             if p.line is not None and tensor.consumers:
-                if p.origin == p.k:
-                    first.append((i, p.k, p.line[0]))
-                begin = max(0, self.place.get(p.origin, 0))
+                if p.origin not in self.place:  # the client, or a node that is not on the line
+                    first.append((i, p.origin, p.line[0]))
+                begin = self.place.get(p.origin, 0)
                 columns["tensor", i] = _code(begin, begin, p.k)
             elif tensor.consumers:
                 columns["tensor", i] = _code(p.origin, has, p.k)

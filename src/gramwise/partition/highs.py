@@ -7,6 +7,10 @@ scaled: limits to about a thousand (see `program`), objectives to about ten thou
 from __future__ import annotations
 
 import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,13 +89,14 @@ def integer(objective: Floats, rows: Rows, upper: Floats, whole: int, time_limit
     optimize, sparse = _scipy()
     matrix = _matrix(sparse, rows, len(upper))
     for presolve in (True, False):
-        answer = optimize.milp(
-            objective,
-            constraints=optimize.LinearConstraint(matrix, rows.low, rows.high),
-            integrality=np.arange(len(upper)) < whole,
-            bounds=optimize.Bounds(0.0, upper),
-            options={"mip_rel_gap": 0.0, "time_limit": max(time_limit_s, 0.05), "presolve": presolve},
-        )
+        with _nothing_on_stdout():
+            answer = optimize.milp(
+                objective,
+                constraints=optimize.LinearConstraint(matrix, rows.low, rows.high),
+                integrality=np.arange(len(upper)) < whole,
+                bounds=optimize.Bounds(0.0, upper),
+                options={"mip_rel_gap": 0.0, "time_limit": max(time_limit_s, 0.05), "presolve": presolve},
+            )
         if answer.status in (0, 1, 2):
             break
     else:
@@ -100,6 +105,24 @@ def integer(objective: Floats, rows: Rows, upper: Floats, whole: int, time_limit
         return Answer(None, math.inf)
     bound = -math.inf if answer.mip_dual_bound is None else float(answer.mip_dual_bound)
     return Answer(answer.x, bound)
+
+
+@contextmanager
+def _nothing_on_stdout() -> Iterator[None]:
+    """Standard output goes to standard error meanwhile: HiGHS prints a line of its own when it repairs a solution,
+    whatever it is told about display, and ``--json`` must stay JSON."""
+    sys.stdout.flush()
+    try:
+        out = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # a process without standard streams has nothing to protect
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.dup2(out, 1)
+        os.close(out)
 
 
 def _scipy() -> tuple[Any, Any]:

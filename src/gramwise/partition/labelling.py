@@ -108,6 +108,8 @@ class Labelling:
         floors: for pruning.
         known: figures of placements that are known, (P, C), in their units; what cannot beat them is dropped.
         most_labels: labels that may be kept, summed over the layers.
+        paced: and no larger share of them than the share of layers placed, so that a search that will not end well
+            ends early.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Labelling:
         floors: list[Floor] | None = None,
         known: Floats | None = None,
         most_labels: int = 200_000,
+        paced: bool = False,
     ) -> None:
         self.frontier, self.criteria, self.floors = frontier, criteria, floors or []
         self.columns = [*criteria, *limited]
@@ -126,7 +129,7 @@ class Labelling:
         self.grains = np.array([c.grain for c in criteria])
         # Short of the known figures by their rounding: what only repeats them is dropped as well.
         self.known = None if known is None else known / self.grains * (1 - 1e-12)
-        self.most_labels = most_labels
+        self.most_labels, self.paced = most_labels, paced
         self.memory = _Memory(frontier) if frontier.problem.memory_binds else None
 
     def run(self) -> Labels | None:
@@ -142,7 +145,7 @@ class Labelling:
             self._forget(v + 1, values, state)
             rows = nondominated(values, state)
             kept += len(rows)
-            if kept > self.most_labels:
+            if kept > self.most_labels * ((v + 1) / p.n if self.paced else 1.0):
                 return None
             trace.append((parent[rows], node[rows]))
             values, floor, state = values[rows], floor[rows], state[rows]

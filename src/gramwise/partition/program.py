@@ -227,10 +227,10 @@ class Program:
             return
         begin = 0
         if tensor.producer == GIVEN:
-            if p.origin == p.k:
-                self._pay(i, p.k, p.line[0])
-            elif p.origin in p.line:
+            if p.origin in p.line:
                 begin = p.line.index(p.origin)
+            else:  # the client, or a node that is not on the line
+                self._pay(i, p.origin, p.line[0])
         for hop in range(len(p.line)):
             if tensor.producer == GIVEN:
                 made, here = [], float(hop >= begin)

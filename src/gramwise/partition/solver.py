@@ -50,6 +50,7 @@ class PartitionResult:
         problem: what was solved.
         method: its name.
         exact: nothing better exists among all placements of the problem (proven).
+        feasible: every limit is kept; the rule of a published method may break some.
         placement: node of each layer, n of them.
         order: positions of the layers in the order in which the stages run them.
         stages: what each node runs; times and bytes of one inference.
@@ -64,6 +65,7 @@ class PartitionResult:
     problem: Problem
     method: str
     exact: bool
+    feasible: bool
     placement: tuple[int, ...]
     order: tuple[int, ...]
     stages: tuple[Stage, ...]
@@ -188,6 +190,7 @@ def result(problem: Problem, method: str, split: Split, solve_s: float) -> Parti
 
     Raises:
         SolverError: the method's placement breaks a limit that it said it keeps.
+        Infeasible: a published rule hands a tensor on where there is no way, so that there is no cost.
     """
     assert split.placement is not None
     placement = tuple(int(node) for node in split.placement)
@@ -195,12 +198,18 @@ def result(problem: Problem, method: str, split: Split, solve_s: float) -> Parti
     value = float(costs.value(problem.objective)[0])
     if split.exact and not costs.feasible[0]:
         raise SolverError(f"{method} answered with a placement that breaks a limit: a fault of gramwise.")
+    if not math.isfinite(value):
+        raise Infeasible(
+            f"{method} hands a tensor on where no link leads or the input must stay, since its rule looks at neither."
+            " Leave the method away, and one that does is chosen."
+        )
     stages, carbon_g, order = _stages(problem, placement, costs)
     gap_frac = 0.0 if split.exact else (value / split.bound - 1 if split.bound > 0 else math.inf)
     return PartitionResult(
         problem=problem,
         method=method,
         exact=split.exact,
+        feasible=bool(costs.feasible[0]),
         placement=placement,
         order=order,
         stages=stages,
@@ -332,22 +341,22 @@ def infeasible(problem: Problem) -> Infeasible:
 def _why_not_alone(p: Problem, costs: Evaluation, node: int) -> str:
     forbidden = [p.layers[v] for v in np.flatnonzero(~p.allowed[:, node])]
     if forbidden:
-        return f"may not run {forbidden[0]}" + (
-            f" and {len(forbidden) - 1} other layers" if forbidden[1:] else ""
-        )
+        others = f" and {len(forbidden) - 1} other layers" if forbidden[1:] else ""
+        return f"may not run {forbidden[0]}{others}, or what that takes there is unknown"
     if not math.isfinite(float(costs.latency_s[node])):
         return "no link brings the input there and the answer back, or the input may not leave its origin"
     if costs.memory_bytes[node, node] > p.memory_bytes[node]:
-        return f"needs {_mib(float(costs.memory_bytes[node, node]))}, has {_mib(float(p.memory_bytes[node]))}"
+        need, room = float(costs.memory_bytes[node, node]), float(p.memory_bytes[node])
+        return f"needs {_mib(need)} besides the runtime, has {_mib(room)} for that"
     if costs.latency_s[node] > p.latency_limit_s:
-        return f"takes {costs.latency_s[node] * 1e3:.1f} ms, limit {p.latency_limit_s * 1e3:.1f} ms"
+        return f"takes {costs.latency_s[node] * 1e3:.4g} ms, limit {p.latency_limit_s * 1e3:.4g} ms"
     if costs.occupied_s[node, node] > p.budget_s[node]:
         return (
-            f"is busy {costs.occupied_s[node, node] * 1e3:.1f} ms an inference and has"
-            f" {p.budget_s[node] * 1e3:.1f} ms for one"
+            f"is busy {costs.occupied_s[node, node] * 1e3:.4g} ms an inference and has"
+            f" {p.budget_s[node] * 1e3:.4g} ms for one"
         )
     return "its links cannot carry the rate"
 
 
 def _mib(size: float) -> str:
-    return f"{size / 2**20:.0f} MiB"
+    return f"{size / 2**20:.1f} MiB"

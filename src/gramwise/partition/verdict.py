@@ -18,7 +18,7 @@ from gramwise.core.errors import GramwiseError
 from gramwise.core.machines import Node
 
 from .build import Goals, budgets
-from .problem import GIVEN, Problem, evaluate
+from .problem import GIVEN, SLACK, Problem, evaluate
 from .solver import PartitionResult, solve_problem
 
 MEMORY, AFFINITY, LATENCY, RATE, DATA, FULL = (
@@ -67,7 +67,7 @@ class Verdict:
 
     Attributes:
         reason: one or two sentences.
-        reasons: those of the five that apply, empty where the plan is not split.
+        reasons: those of the five that apply, empty where the plan is not split or its split lowers nothing.
         prices: of every goal that is set.
         best_single: name of the best node alone that keeps every limit, None where there is none.
         best_single_value: its figure of the objective; inf where there is none.
@@ -117,6 +117,15 @@ def judge(
             best_single=single,
             best_single_value=single_value,
         )
+    idle = _why_idle(found, single, single_value)
+    if idle:
+        return Verdict(
+            reason=idle,
+            reasons=(),
+            prices=tuple(prices),
+            best_single=single,
+            best_single_value=single_value,
+        )
     reasons = tuple(goal for goal, without in lifted if not without.split) or _together(
         found, lifted, nodes, goals
     )
@@ -127,6 +136,17 @@ def judge(
         best_single=single,
         best_single_value=single_value,
     )
+
+
+def _why_idle(found: PartitionResult, single: str | None, value: float) -> str:
+    """Why a split that a rule made is no answer; empty where it lowers the objective within the limits."""
+    by_rule = f"{found.method} splits by its rule"
+    if not found.feasible:
+        return f"{by_rule}, which looks at no limits, and this plan breaks one or more of them."
+    if single is None or value > found.value * (1 + SLACK):
+        return ""
+    alone, split = _figure(found.problem, value), _figure(found.problem, found.value)
+    return f"{by_rule}, and that lowers nothing: {single} alone needs {alone}, the split {split}."
 
 
 def _lifted(p: Problem, nodes: Sequence[Node], goals: Goals) -> list[tuple[str, Problem, bool]]:
@@ -172,6 +192,8 @@ def _together(
 ) -> tuple[str, ...]:
     """No single goal explains the split: it is in the nodes themselves, or several goals force it together."""
     p = found.problem
+    if p.objective == "throughput":  # what several nodes do at the same time is what shortens a period
+        return (RATE,)
     free = replace(
         _anywhere(p),
         memory_bytes=np.full(p.k, math.inf),
@@ -196,7 +218,7 @@ def _best_single(p: Problem) -> tuple[str | None, float]:
 
 
 def _figure(p: Problem, value: float) -> str:
-    units = {"carbon": (1e3, "mg"), "energy": (1.0, "J"), "latency": (1e3, "ms"), "throughput": (1e3, "ms")}
+    units = {"carbon": (1e6, "µg"), "energy": (1e3, "mJ"), "latency": (1e3, "ms"), "throughput": (1e3, "ms")}
     factor, unit = units[p.objective]
     return f"{value * factor:.4g} {unit}"
 
@@ -216,18 +238,36 @@ def _why_whole(found: PartitionResult, value: float) -> str:
         )
     least = p.layer_cost.min(axis=1)
     here = p.layer_cost[:, node]
-    if (here <= least).all():
+    cheapest = bool((here <= least).all())
+    if cheapest and found.value <= (float(least.sum()) + _ends(p)) * (1 + SLACK):
         return (
             f"No split can lower {noun}: {name} is the cheapest for every one of the {p.n} layers, and a transfer"
             " costs nothing or more."
         )
     if not found.exact:
         return _unproven(p)
+    if cheapest:
+        return (
+            f"No split lowers {noun}: {name} is the cheapest for every one of the {p.n} layers, and bringing the input"
+            f" or the answer by way of another node saves less than it costs (proven by {found.method})."
+        )
     better, saving = int((here > least).sum()), _figure(p, float((here - least).sum()))
     return (
         f"No split lowers {noun}: {better} of {p.n} layers are cheaper elsewhere, by {saving}"
         f" in all of {_figure(p, value)}, and moving the tensors there costs more (proven by {found.method})."
     )
+
+
+def _ends(p: Problem) -> float:
+    """What bringing the inputs from outside and the answers back costs at least, wherever the layers run."""
+    total = 0.0
+    for i, tensor in enumerate(p.tensors):
+        if tensor.producer == GIVEN:
+            if p.origin == p.k and tensor.consumers:
+                total += float(p.move_cost[i, p.k, : p.k].min())
+        elif tensor.wanted and p.destination == p.k:
+            total += float(p.move_cost[i, : p.k, p.k].min())
+    return total
 
 
 def _unproven(p: Problem) -> str:
@@ -236,7 +276,10 @@ def _unproven(p: Problem) -> str:
 
 def _why_split(found: PartitionResult, reasons: tuple[str, ...], single: str | None, value: float) -> str:
     p = found.problem
-    why = "; ".join(f"{reason}: {_WHY[reason]}" for reason in reasons)
+    whys = dict(_WHY)
+    if p.objective == "throughput":
+        whys[RATE] = "nodes that work on different requests at the same time shorten the period"
+    why = "; ".join(f"{reason}: {whys[reason]}" for reason in reasons)
     lead = "Split for " if len(reasons) < 2 else "Split for several reasons together, "
     if single is None:
         against = "No single node keeps every limit."

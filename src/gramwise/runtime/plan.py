@@ -6,10 +6,11 @@ modelled. All figures are of one request of ``workload.count`` inferences.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -139,7 +140,12 @@ def make_plan(
         rate_per_s=rate_per_s,
         tell=tell,
     )
-    problem = case.problem(aim)
+    try:
+        problem = case.problem(aim)
+    except ConfigError as fault:
+        raise ConfigError(
+            fault.message, file=fault.file or scenario.path, key=fault.key, fix=fault.fix
+        ) from fault
     tell("solving", 0.4)
     found = solve_problem(problem, method)
     tell("the front", 0.6)
@@ -162,11 +168,13 @@ def make_plan(
         "transfer_energy_known": not undeclared_energy(case.links),
         "method": found.method,
         "exact": found.exact,
+        "feasible": found.feasible,
         "gap_frac": _finite(found.gap_frac),
         "layers": [problem.layers[v] for v in found.order],
         "stages": _stages(found),
         "cost": _cost(found),
-        "single": _single(problem, verdict),
+        "runtime_bytes": case.costs.base_bytes,
+        "single": _single(problem, case.nodes, verdict),
         "reason": verdict.reason,
         "reasons": list(verdict.reasons),
         "prices": _prices(verdict),
@@ -195,8 +203,12 @@ def write_plan(document: Mapping[str, Any], out: Path) -> None:
         draft.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         draft.replace(out)
     except OSError as fault:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise ConfigError(
-            f"cannot be written: {fault.strerror}.", file=out, fix="Name another file with --out."
+            f"cannot be written: {(fault.strerror or str(fault)).lower()}.",
+            file=out,
+            fix="Name another file with --out.",
         ) from fault
 
 
@@ -235,7 +247,7 @@ def _cost(found: PartitionResult) -> dict[str, float]:
     }
 
 
-def _single(problem: Problem, verdict: Verdict) -> list[dict[str, Any]]:
+def _single(problem: Problem, nodes: Sequence[Node], verdict: Verdict) -> list[dict[str, Any]]:
     """What each node alone would cost, and which of them keeps every limit."""
     costs = evaluate(problem, np.array([[node] * problem.n for node in range(problem.k)]))
     return [
@@ -247,6 +259,7 @@ def _single(problem: Problem, verdict: Verdict) -> list[dict[str, Any]]:
             "energy_j": _finite(float(costs.energy_j[i])),
             "carbon_g": _finite(float(costs.carbon_g[i])),
             "memory_bytes": float(costs.memory_bytes[i, i]),
+            "cap_bytes": nodes[i].memory_bytes,
         }
         for i, name in enumerate(problem.nodes)
     ]

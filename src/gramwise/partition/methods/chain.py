@@ -133,7 +133,10 @@ def _possible(figures: Floats, limit: Floats) -> Bools:
 def _figures(p: Problem, held: Ints) -> tuple[Floats, Floats, Floats]:
     """Cost and limited figures of layers, (n, k, F), and of transfers, (T, k + 1, k + 1, F); limits, (F - 1,)."""
     no_move = np.zeros((len(p.tensors), p.k + 1, p.k + 1))
-    layers, moves, limits = [p.layer_cost], [p.move_cost], []
+    cost = p.layer_cost.copy()
+    if p.line is not None:
+        cost[:, [node for node in range(p.k) if node not in p.line]] = math.inf
+    layers, moves, limits = [cost], [p.move_cost], []
     if math.isfinite(p.latency_limit_s):
         layers.append(p.latency_s)
         moves.append(p.move_s)

@@ -89,6 +89,10 @@ class _Search:
         """The proven bound of one set of charged nodes; better placements are kept."""
         if time.monotonic() >= self.end_s:
             return floor
+        p = sums.problem
+        able = p.allowed if p.line is None else p.allowed[:, list(p.line)]
+        if not able.any(axis=1).all():  # a layer that no node may run
+            return math.inf
         view = _View(sums)
         if math.isinf(view.bound) or self._beaten(view.bound):
             return view.bound

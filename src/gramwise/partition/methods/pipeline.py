@@ -48,6 +48,8 @@ class Pipeline:
     def split(self, problem: Problem) -> Split:
         """Place every layer; without a placement where no contiguous stages keep the limits."""
         least = least_period(problem)
+        if math.isinf(least):  # a layer that no node may run
+            return Split(None, math.inf, True)
         best = incumbent(problem)
         search = _Search(problem)
         low, high = least, best[1] if best else math.inf
@@ -57,7 +59,7 @@ class Pipeline:
             if math.isinf(goal):
                 goal = search.longest
             found = search.within(goal)
-            if found is not None:
+            if found is not None and found[1] < high:
                 best = found
                 high = found[1]
             elif goal >= search.longest or not wide:
