@@ -246,10 +246,11 @@ def plan(
 ) -> None:
     """Where to run which layers for the fewest grams, why, what each goal costs, and what else could be had."""
     from gramwise.runtime.assembly import read_scenario
-    from gramwise.runtime.plan import make_plan, write_plan
+    from gramwise.runtime.plan import check_place, make_plan, write_plan
     from gramwise.show_plan import planning
 
     read = read_scenario(scenario)
+    check_place(out)
     with _progress(as_json) as progress:
         document = make_plan(
             read,

@@ -192,12 +192,7 @@ def write_plan(document: Mapping[str, Any], out: Path) -> None:
     Raises:
         ConfigError: it cannot be written, or something else stands there.
     """
-    if out.exists() and not _is_plan(out):
-        raise ConfigError(
-            "is there and is not a plan, so it was left as it is.",
-            file=out,
-            fix="Name another file with --out.",
-        )
+    check_place(out)
     draft = out.with_name(f".{out.name}.draft")
     try:
         draft.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -210,6 +205,24 @@ def write_plan(document: Mapping[str, Any], out: Path) -> None:
             file=out,
             fix="Name another file with --out.",
         ) from fault
+
+
+def check_place(out: Path) -> None:
+    """Refuse a file that is no plan before anything is computed for it.
+
+    Raises:
+        ConfigError: something else stands there, or there is no such folder.
+    """
+    if out.exists() and not _is_plan(out):
+        raise ConfigError(
+            "is there and is not a plan, so it was left as it is.",
+            file=out,
+            fix="Name another file with --out.",
+        )
+    if not out.parent.is_dir():
+        raise ConfigError(
+            "cannot be written: no such directory.", file=out, fix="Name another file with --out."
+        )
 
 
 def _is_plan(path: Path) -> bool:
