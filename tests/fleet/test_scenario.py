@@ -141,7 +141,9 @@ def test_memory_must_hold_one_variant(write: Write) -> None:
     with pytest.raises(ConfigError, match=r"nodes\.lyon\.memory: 512\.0MiB cannot hold any") as caught:
         check_memory(scenario, {"fp32": 900 * MIB, "int8": 512.5 * MIB})
     assert "'int8', needs 512.5MiB" in str(caught.value)
-    assert 'Write memory = "513 MiB" or more.' in str(caught.value)
+    assert 'Write memory = "513 MiB" or more, or split the model: gramwise plan SCENARIO.' in str(
+        caught.value
+    )
 
 
 def test_a_floor_that_no_variant_meets_is_infeasible(write: Write) -> None:

@@ -37,7 +37,8 @@ def check_memory(scenario: Scenario, needed_bytes_by_variant: Mapping[str, float
                 f"the smallest, {variant!r}, needs {ByteSize(math.ceil(needed)).human_readable()}.",
                 file=scenario.path,
                 key=f"nodes.{name}.memory",
-                fix=f'Write memory = "{math.ceil(needed / BYTES_PER_MIB)} MiB" or more.',
+                fix=f'Write memory = "{math.ceil(needed / BYTES_PER_MIB)} MiB" or more,'
+                " or split the model: gramwise plan SCENARIO.",
             )
 
 
