@@ -7,9 +7,11 @@ from typing import Any
 
 _HOMES = {
     "Goals": "build",
+    "Menu": "menu",
     "OUTSIDE": "build",
     "PartitionResult": "solver",
     "Profile": "build",
+    "menu_of": "menu",
     "problem_of": "build",
     "solve": "solver",
 }
