@@ -9,6 +9,7 @@ import pytest
 from split_kit import pieces_between, stages_of
 
 from gramwise.core.decision import Stage
+from gramwise.core.errors import Infeasible
 from gramwise.core.machines import Link
 from gramwise.core.protocols import Held, Ran
 from gramwise.partition.instances import SHAPES, random_problem
@@ -45,12 +46,12 @@ def test_links_delay_a_request_by_what_planning_says(shape: str, line: bool) -> 
         costs = evaluate(p, place[None])
         answers = [t.name for t in p.tensors if t.wanted]
         network = network_of(p)
-        with np.errstate(invalid="ignore"):  # what cannot be reached costs infinity
-            found = result(p, "by hand", Split(tuple(place.tolist()), 0.0, False), 0.0)
-        route = Route(found.stages, network, answers)
+        split = Split(tuple(place.tolist()), 0.0, False)
         if not math.isfinite(costs.latency_s[0]):
-            assert p.input_stays or any((m.start, m.end) not in network.links for m in route.moves)
+            with pytest.raises(Infeasible, match="no link leads or the input must stay"):
+                result(p, "by hand", split, 0.0)
             continue
+        route = Route(result(p, "by hand", split, 0.0).stages, network, answers)
         sizes = {t.name: float(t.bytes) for t in p.tensors}
         wait = network.wait(route.moves)
         linked_s = wait.fixed_s + wait.transfer_s(sizes)
