@@ -32,6 +32,7 @@ def planning(document: dict[str, Any]) -> Iterator[RenderableType]:
         f" {_AIMS[d['objective']]}{_limits(d['limits'])} · costs {d['costs']['method']}"
     )
     yield _stages(d)
+    yield Text(_interval(d["cost"]))
     yield Text(d["reason"])
     yield Text(_proof(d))
     if not d["transfer_energy_known"] and len(d["stages"]) > 1:
@@ -119,6 +120,18 @@ def _limits(limits: dict[str, float | None]) -> str:
     if limits["rate_per_s"] is not None:
         parts.append(f"at {limits['rate_per_s']:.4g} requests/s")
     return f" {' '.join(parts)}" if parts else ""
+
+
+def _interval(cost: dict[str, Any]) -> str:
+    grams, joules = cost["carbon_g_interval"], cost["energy_j_interval"]
+    if grams is None:
+        return "No interval is known for the power or the grid of a node that takes part."
+    low, high = (f"{end * 1e6:.4g}" for end in grams)
+    least, most = (f"{end * 1e3:.4g}" for end in joules)
+    return (
+        f"By the intervals of devices and grids: {least} to {most} mJ, {low} to {high} µg; marginal, transfers apart"
+        " where their energy is not declared."
+    )
 
 
 def _proof(d: dict[str, Any]) -> str:

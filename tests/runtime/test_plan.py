@@ -67,6 +67,9 @@ def test_one_node_is_best_and_the_document_says_why(tmp_path: Path) -> None:
     assert document["reasons"] == []
     assert document["costs"]["method"] in ("modelled", "assumed")
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+    for key in ("energy_j", "carbon_g"):
+        low, high = document["cost"][f"{key}_interval"]
+        assert 0 <= low < document["cost"][key] < high
     best = [single for single in document["single"] if single["best"]]
     assert [single["node"] for single in best] == ["here"]
     assert best[0]["carbon_g"] == pytest.approx(document["cost"]["carbon_g"])

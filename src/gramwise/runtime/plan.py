@@ -33,9 +33,10 @@ from gramwise.partition.verdict import Verdict, judge
 from gramwise.power.model import host_rate_flop_per_s
 from gramwise.runtime.assembly import grids_of, priced
 from gramwise.runtime.layercosts import costs_of, goals_of
-from gramwise.runtime.pricing import needs_host_rate
+from gramwise.runtime.pricing import CpuPrice, needs_host_rate
 from gramwise.runtime.profilefile import profile_path, read_profile
 from gramwise.runtime.subject import Subject, subject_of
+from gramwise.runtime.world import Grid
 
 SCHEMA = "gramwise.plan/1"
 
@@ -51,6 +52,8 @@ class Case:
     links: Links
     costs: Profile
     goals: Goals
+    price: CpuPrice
+    grids: tuple[Grid, ...]
 
     def problem(self, objective: Objective) -> Problem:
         """The placement problem."""
@@ -85,7 +88,8 @@ def case_of(
     tell("gathering costs", 0.1)
     host = host_rate_flop_per_s() if needs_host_rate(nodes) else None
     grids = grids_of(scenario, SystemClock().now_s())
-    costs = costs_of(scenario, subject.graph, priced(scenario, nodes, host), grids, measured)
+    price = priced(scenario, nodes, host)
+    costs = costs_of(scenario, subject.graph, price, grids, measured)
     goals = goals_of(scenario, subject.graph)
     for key, value in (("--latency-limit", latency_limit_s), ("--rate", rate_per_s)):
         if value is not None and not (math.isfinite(value) and value > 0):
@@ -95,7 +99,15 @@ def case_of(
         latency_limit_s=goals.latency_limit_s if latency_limit_s is None else latency_limit_s,
         rate_per_s=goals.rate_per_s if rate_per_s is None else rate_per_s,
     )
-    return Case(subject=subject, nodes=nodes, links=links_of(scenario), costs=costs, goals=goals)
+    return Case(
+        subject=subject,
+        nodes=nodes,
+        links=links_of(scenario),
+        costs=costs,
+        goals=goals,
+        price=price,
+        grids=grids,
+    )
 
 
 def make_plan(
@@ -172,7 +184,7 @@ def make_plan(
         "gap_frac": _finite(found.gap_frac),
         "layers": [problem.layers[v] for v in found.order],
         "stages": _stages(found),
-        "cost": _cost(found),
+        "cost": _cost(found) | _intervals(found, case),
         "runtime_bytes": case.costs.base_bytes,
         "single": _single(problem, case.nodes, verdict),
         "reason": verdict.reason,
@@ -258,6 +270,25 @@ def _cost(found: PartitionResult) -> dict[str, float]:
         "carbon_g": found.cost.carbon_g,
         "period_s": found.period_s,
     }
+
+
+def _intervals(found: PartitionResult, case: Case) -> dict[str, list[float] | None]:
+    """Ends of the plan's joules and grams: each stage at the ends of its node's price of a CPU second and of its grid.
+
+    The intervals of devices and grids only: how far the predicted seconds are off is not in them. None where a node
+    that takes part has a figure without an interval.
+    """
+    energy_j, carbon_g = [0.0, 0.0], [0.0, 0.0]
+    grids = {node.name: grid for node, grid in zip(case.nodes, case.grids, strict=True)}
+    for stage, grams in zip(found.stages, found.carbon_g, strict=True):
+        price, intensity = case.price.j_per_cpu_s[stage.node], grids[stage.node].intensity
+        if price is None or intensity is None:
+            return {"energy_j_interval": None, "carbon_g_interval": None}
+        for end, (joules, clean) in enumerate(((price.low, intensity.low), (price.high, intensity.high))):
+            share = joules / price.value if price.value else 1.0
+            energy_j[end] += stage.energy_j * share
+            carbon_g[end] += grams * share * (clean / intensity.value if intensity.value else 1.0)
+    return {"energy_j_interval": energy_j, "carbon_g_interval": carbon_g}
 
 
 def _single(problem: Problem, nodes: Sequence[Node], verdict: Verdict) -> list[dict[str, Any]]:
