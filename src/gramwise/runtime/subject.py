@@ -68,7 +68,7 @@ def subject_of(scenario: Scenario, model: str | None, variant: str | None) -> Su
             fix=f"Write one of: {', '.join(scenario.models)}; or leave out the variant.",
         )
     else:
-        written, base, source, key, chosen = name, Path(), Path("MODEL"), "", ""
+        written, base, source, key, chosen = name, Path(), Path("gramwise profile"), "MODEL", ""
         name = Path(name.partition(":")[2] or name).stem
     path = models.resolve(written, base, source=source, key=key)
     graph = merge(load_graph(path, batch=scenario.workload.count), optimised_outputs(path))
