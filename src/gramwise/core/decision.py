@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from .ahead import Forecast, Guidance
     from .protocols import Policy
+    from .series import Series
 
     Floats: TypeAlias = npt.NDArray[np.float64]
     Ints: TypeAlias = npt.NDArray[np.int64]
@@ -176,8 +178,9 @@ class Snapshot:
         assigned: requests ever assigned.
         recent_s: mean of the last five execution times; NaN without history.
         mean_s: mean of the last hundred execution times; NaN without history.
-        forecast: by zone, when a source issues one.
-        prices, fractions, bound: what a solver put there; empty or None until solved.
+        forecast: by zone, the newest that was issued at or before ``at_s``; empty where nobody issues one.
+        recent: intensity of each zone as observed until ``at_s``, the last days of it; empty where nobody keeps it.
+        guidance: what a solver decided for the slot of time that is running; None until solved.
     """
 
     version: int
@@ -206,10 +209,9 @@ class Snapshot:
     recent_s: Floats
     mean_s: Floats
 
-    forecast: Mapping[str, object] = field(default_factory=dict)
-    prices: Mapping[str, float] = field(default_factory=dict)
-    fractions: Mapping[str, float] = field(default_factory=dict)
-    bound: float | None = None
+    forecast: Mapping[str, Forecast] = field(default_factory=dict)
+    recent: Mapping[str, Series] = field(default_factory=dict)
+    guidance: Guidance | None = None
 
 
 class Verdict(NamedTuple):
@@ -230,7 +232,10 @@ class Verdict(NamedTuple):
 class Decision(NamedTuple):
     """The chosen row of the snapshot's plan table, or -1, and on demand why.
 
-    Only four references are stored; plan and verdicts are worked out from the snapshot when asked for. A named tuple
+    ``start_s`` is for work that can wait: nothing is started before that moment (Unix seconds), at which the request is
+    decided anew, with what is known then. None starts now.
+
+    Only five references are stored; plan and verdicts are worked out from the snapshot when asked for. A named tuple
     because it is made for every request: a frozen dataclass of four fields takes three times as long.
     """
 
@@ -238,6 +243,7 @@ class Decision(NamedTuple):
     snapshot: Snapshot
     policy: Policy
     row: int
+    start_s: float | None = None
 
     @property
     def node(self) -> str | None:
@@ -318,12 +324,13 @@ class Outcome:
         correct: how many answers matched the label; None where there are no labels.
         arrival_s, start_s, end_s: Unix seconds; start and end are NaN unless completed.
         attempts: nodes that were tried.
-        late: the answer came after the deadline.
+        late: the answer came after the deadline, which counts from the start for work that was put off.
         fallback: no plan met the policy's limits, so the soonest feasible one served.
         cpu_s: thread CPU seconds of the inference on its node.
-        cost: actual latency (arrival to answer), marginal energy and carbon.
+        cost: actual latency (arrival to answer, without ``deferred_s``), marginal energy and carbon.
         method: how the energy is known.
         decision_s: seconds that deciding took, the building of the snapshot not included.
+        deferred_s: seconds that the request was put off, because it could wait.
     """
 
     request: str
@@ -343,6 +350,7 @@ class Outcome:
     cost: Cost
     method: Method
     decision_s: float
+    deferred_s: float = 0.0
 
 
 def columns(values: Sequence[float]) -> Floats:

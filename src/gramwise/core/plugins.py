@@ -21,6 +21,7 @@ HOMES = {
     "meter": "gramwise.power.meters",
     "intensity": "gramwise.grid.sources",
     "partitioner": "gramwise.partition.methods",
+    "forecaster": "gramwise.grid.forecasts",
 }
 """Where the built-in implementations of each kind live."""
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from .ahead import Forecast
 from .decision import Decision, Outcome, Request, Snapshot, Verdict
 from .quantity import Boundary, Method
 from .series import Series
@@ -84,6 +85,22 @@ class IntensitySource(Protocol):
             ConfigError: no such zone; names the nearest.
             DataError: a gap, or a foreign reply that makes no sense.
             SourceUnavailable: cannot be reached.
+        """
+        ...
+
+
+class ForecastSource(Protocol):
+    """How dirty the electricity of a zone is expected to be. Apart from `IntensitySource`: not everyone foresees."""
+
+    def forecast(self, zone: str, start_s: float, end_s: float, issued_s: float) -> Forecast:
+        """The newest forecast that was issued at or before ``issued_s``, over ``[start_s, end_s)`` as far as it goes.
+
+        A provider that answers only for now refuses an ``issued_s`` in the past: stored forecasts are the archive's.
+
+        Raises:
+            ConfigError: no such zone; names the nearest.
+            DataError: a gap, a reply that makes no sense, a forecast without the time of its issue.
+            SourceUnavailable: cannot be reached, may not be asked (key, quota), or issues nothing for that moment.
         """
         ...
 
@@ -182,6 +199,8 @@ class Executor(Protocol):
 
 __all__ = [
     "Executor",
+    "Forecast",
+    "ForecastSource",
     "Held",
     "IntensitySource",
     "Meter",
