@@ -52,4 +52,4 @@ $(VENV)/.demo: $(VENV)/.made
 
 $(VENV)/.dev: $(VENV)/.made
 	@echo "gramwise: installing into $(VENV), once" >&2
-	@$(PIP) --editable '.[plan,plot,nvidia,dev]' && touch $@ $(VENV)/.demo
+	@$(PIP) --editable '.[plan,plot,nvidia,grid,entsoe,dev]' && touch $@ $(VENV)/.demo
