@@ -10,15 +10,17 @@ import itertools
 import math
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gramwise.core.ahead import Forecast, Guidance
 from gramwise.core.decision import PlanTable, Snapshot, columns
 from gramwise.core.machines import Node
 from gramwise.core.quantity import Basis, Quantity, Signal
+from gramwise.core.series import Series
 
 if TYPE_CHECKING:
     pass
@@ -71,6 +73,9 @@ class World:
         self._index = {node.name: i for i, node in enumerate(nodes)}
         self._grids = tuple(grids)
         self._plans, self._baseline, self._max_age_s = plans, baseline, max_intensity_age_s
+        self._guidance: Guidance | None = None
+        self._forecast: Mapping[str, Forecast] = {}
+        self._recent: Mapping[str, Series] = {}
         self._lock = threading.Lock()  # synchronous callers come from several threads
         self._alive = [True] * len(nodes)
         self._start_s: float | None = None
@@ -102,17 +107,40 @@ class World:
         self._slots = np.array([n.slots for n in self.nodes])
         self._alive_column = np.array(self._alive, dtype=np.bool_)
 
-    def renew(self, plans: PlanTable | None = None, grids: Sequence[Grid] | None = None) -> None:
-        """New plans or new intensities: the next snapshot has the next version."""
-        self._plans = plans if plans is not None else self._plans
-        if grids is not None:
-            self._grids, self._start_s, self._aged_s = tuple(grids), None, 0.0
-        self._refresh()
+    def renew(
+        self,
+        plans: PlanTable | None = None,
+        grids: Sequence[Grid] | None = None,
+        *,
+        guidance: Guidance | None = None,
+        forecast: Mapping[str, Forecast] | None = None,
+        recent: Mapping[str, Series] | None = None,
+    ) -> None:
+        """New plans, intensities or guidance: the next snapshot has the next version; what is left out stays.
+
+        ``forecast`` and ``recent`` are by zone, and replace all that there were. Guidance speaks of rows of the plan
+        table, so that new plans without guidance of their own have none.
+        """
+        with self._lock:
+            if plans is not None:
+                self._plans, self._guidance = plans, None
+            self._guidance = guidance or self._guidance
+            self._forecast = forecast if forecast is not None else self._forecast
+            self._recent = recent if recent is not None else self._recent
+            if grids is not None:
+                self._grids, self._start_s, self._aged_s = tuple(grids), None, 0.0
+            self._refresh()
 
     def lost(self, node: str) -> None:
         """A node is gone."""
         if self._alive[self._index[node]]:
             self._alive[self._index[node]] = False
+            self._refresh()
+
+    def found(self, node: str) -> None:
+        """A node that was gone takes work again."""
+        if not self._alive[self._index[node]]:
+            self._alive[self._index[node]] = True
             self._refresh()
 
     def begin(self, node: str, request: str, predicted_s: float, now_s: float) -> None:
@@ -158,6 +186,11 @@ class World:
     def intensity(self, node: str) -> Quantity | None:
         """Grid intensity of a node, as it is in force now."""
         return self._grids[self._index[node]].intensity
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """The electricity of each node as last given, in the order of the nodes."""
+        return self._grids
 
     def snapshot(self, now_s: float) -> Snapshot:
         """Everything a decision may know at this moment."""
@@ -208,6 +241,9 @@ class World:
             assigned=self._assigned.copy(),
             recent_s=self._recent_s.copy(),
             mean_s=self._mean_s.copy(),
+            forecast=self._forecast,
+            recent=self._recent,
+            guidance=self._guidance,
         )
 
 
