@@ -15,7 +15,7 @@ import numpy as np
 from gramwise.core.errors import Infeasible, SolverError, SourceUnavailable
 
 if TYPE_CHECKING:
-    from gramwise.core.decision import Floats, Ints
+    from gramwise.core.decision import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,6 +115,56 @@ def capacity_bound(
     served[k, j] = answer.x * total
     price = np.maximum(-answer.ineqlin.marginals, 0.0) * unit_g * total / scale_s
     return CapacityBound(carbon_g=float(answer.fun) * unit_g * total, served=served, price_g_per_s=price)
+
+
+def most_that_fits(permitted: Bools, busy_s: Floats, node: Ints, capacity_s: Floats, mix: Floats) -> float:
+    """How many times a mix of requests fits into the capacity at most.
+
+    Args:
+        permitted: whether candidate j may serve class k, (K, J).
+        busy_s: seconds that one request keeps its node busy, (K, J).
+        node: node of each candidate, (J,).
+        capacity_s: seconds that each node can give, (N,).
+        mix: requests of each class, (K,), not all 0.
+
+    Returns:
+        The largest s such that ``s x mix`` can be served: a linear program (maximum concurrent flow).
+
+    Raises:
+        SourceUnavailable: SciPy is not installed.
+        Infeasible: a class of the mix has no permitted candidate.
+        SolverError: HiGHS stopped without an answer.
+    """
+    try:
+        from scipy.optimize import linprog
+    except ImportError as fault:
+        raise SourceUnavailable("the load factor needs SciPy: pip install 'gramwise[plan]'") from fault
+    if not permitted[mix > 0].any(axis=1).all():
+        raise Infeasible("a class of requests has no permitted plan on any node.")
+    k, j = np.nonzero(permitted)
+    # In shares of capacity: columns are the share of its node that (k, j) takes, and s in units of a rough guess.
+    least_s = np.where(permitted, busy_s, np.inf).min(axis=1)
+    rough = float(capacity_s.sum()) / float((least_s[mix > 0] * mix[mix > 0]).sum())
+    balance = np.zeros((len(mix), len(k) + 1))
+    balance[k, np.arange(len(k))] = capacity_s[node[j]] / busy_s[k, j]
+    balance[:, -1] = -mix * rough
+    scale = np.maximum(np.abs(balance).max(axis=1, keepdims=True), 1e-300)
+    use = np.zeros((len(capacity_s), len(k) + 1))
+    use[node[j], np.arange(len(k))] = 1.0
+    gain = np.zeros(len(k) + 1)
+    gain[-1] = -1.0
+    answer = linprog(
+        gain,
+        A_ub=use,
+        b_ub=np.ones(len(capacity_s)),
+        A_eq=balance / scale,
+        b_eq=np.zeros(len(mix)),
+        bounds=(0, None),
+        method="highs",
+    )
+    if answer.status != 0:
+        raise SolverError(f"HiGHS stopped without an answer: {answer.message}")
+    return float(answer.x[-1]) * rough
 
 
 def gap_frac(carbon_g: float, bound_g: float | None) -> float | None:
