@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ahead_kit import guide, remember
 
 from gramwise.core.decision import Request, Snapshot
+from gramwise.core.protocols import Policy
 from gramwise.schedule import load_policy, policy_names
 from gramwise.testing import check_policy, example_request, example_snapshot
 
@@ -72,17 +74,29 @@ CHANGES: dict[str, Callable[[Snapshot], dict[str, Any]]] = {
     "busy_frac": lambda s: {"busy_frac": np.where(_odd(s), 0.99, 0.0)},
     "queued": lambda s: {"queued": s.queued[::-1].copy()},
     "mean_s": lambda s: {"mean_s": s.mean_s[::-1].copy()},
+    "guidance": lambda s: {"guidance": guide(s, asked(s), 3)},
+    "recent": lambda s: {"recent": remember(s, 3)},
 }
 """One column at a time, under the same version number."""
 
 
 def asked(snapshot: Snapshot) -> list[Request]:
     return [
-        dataclasses.replace(example_request(i), accuracy_floor_frac=floor, allowed_zones=zones)
+        dataclasses.replace(
+            example_request(i),
+            accuracy_floor_frac=floor,
+            allowed_zones=zones,
+            deferrable_until_s=snapshot.at_s + 1e4 if i else None,
+        )
         for i in range(2)
         for floor in (None, 0.965)
         for zones in (None, frozenset(snapshot.zone[:7]))
     ]
+
+
+def answer(policy: Policy, request: Request, snapshot: Snapshot) -> tuple[int, float | None]:
+    decision = policy.decide(request, snapshot)
+    return decision.row, decision.start_s
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -94,8 +108,7 @@ def test_any_column_may_change_under_the_same_version(name: str, change: str) ->
         used = copy.deepcopy(unused)
         for snapshot in order:
             for request in asked(before):
-                fresh = copy.deepcopy(unused)
-                assert used.decide(request, snapshot).row == fresh.decide(request, snapshot).row
+                assert answer(used, request, snapshot) == answer(copy.deepcopy(unused), request, snapshot)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -106,9 +119,7 @@ def test_each_of_these_changes_turns_somebodys_choice(change: str) -> None:
         after = dataclasses.replace(before, **CHANGES[change](before))
         for name in policy_names():
             policy = load_policy(name)
-            if any(
-                policy.decide(r, before).row != load_policy(name).decide(r, after).row for r in asked(before)
-            ):
+            if any(answer(policy, r, before) != answer(load_policy(name), r, after) for r in asked(before)):
                 return
     pytest.fail(f"{change} turns no choice")
 

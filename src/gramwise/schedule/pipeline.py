@@ -36,13 +36,13 @@ def _upper(s: Snapshot) -> tuple[object, ...]:
     """The columns of the upper block that policies read, as they are: compared by identity, not by value."""
     return (
         *(s.plans, s.intensity_g_per_kwh, s.intensity_age_s, s.alive, s.memory_bytes, s.pue, s.zone),
-        *(s.busy_w, s.cpu_share, s.nodes),
+        *(s.busy_w, s.cpu_share, s.nodes, s.guidance, s.forecast, s.recent),
     )
 
 
 def _same_upper(mark: tuple[object, ...], s: Snapshot) -> bool:
     """Whether a snapshot has the very columns of ``mark``. Spelled out: it runs for every decision."""
-    plans, intensity, age, alive, memory, pue, zone, busy_w, share, nodes = mark
+    plans, intensity, age, alive, memory, pue, zone, busy_w, share, nodes, guidance, forecast, recent = mark
     return (
         s.plans is plans
         and s.intensity_g_per_kwh is intensity
@@ -54,6 +54,10 @@ def _same_upper(mark: tuple[object, ...], s: Snapshot) -> bool:
         and s.busy_w is busy_w
         and s.cpu_share is share
         and s.nodes is nodes
+        and s.guidance is guidance
+        # Where nobody gives these, each snapshot has an empty mapping of its own: equal, if not the same.
+        and (s.forecast is forecast or s.forecast == forecast)
+        and (s.recent is recent or s.recent == recent)
     )
 
 
@@ -99,11 +103,17 @@ class TablePolicy(Generic[Prepared]):
 
     def decide(self, request: Request, snapshot: Snapshot) -> Decision:
         """Choose; see `gramwise.core.protocols.Policy`."""
+        return Decision(
+            request, snapshot, self, self.choose(self.prepared(request, snapshot), request, snapshot)
+        )
+
+    def prepared(self, request: Request, snapshot: Snapshot) -> Prepared:
+        """What `prepare` gives, from the memo while the upper block is the same."""
         key = (request.model, request.accuracy_floor_frac, request.allowed_zones)
         memo = self._memo.get(key)
         if memo is None or not memo.fits(snapshot):
             memo = self._remember(key, request, snapshot)
-        return Decision(request, snapshot, self, self.choose(memo.ready, request, snapshot))
+        return memo.ready
 
     def verdicts(self, request: Request, snapshot: Snapshot) -> list[Verdict]:
         """One verdict for every candidate of the request's model, in the table's order."""
@@ -214,23 +224,28 @@ class RankedPolicy(TablePolicy[Ranking]):
         return ready.rows.item(i + int(_finish_of(ready, slice(i, last), request, snapshot).argmin()))
 
     def scores(self, request: Request, snapshot: Snapshot, row: int) -> Mapping[str, float]:
-        table = snapshot.plans
-        energy_j = float(table.energy_j[row])
-        carbon_g = float(grams(snapshot, np.array([row]))[0])
-        return {
-            "carbon_g": carbon_g * request.count,
-            "energy_j": energy_j * request.count,
-            "intensity_g_per_kwh": self._intensity(snapshot, row, energy_j),
-            "finish_s": wait_of(snapshot, row)
-            + float(table.fixed_s[row])
-            + float(table.latency_s[row]) * request.count,
-        }
+        return predicted(request, snapshot, row)
 
-    @staticmethod
-    def _intensity(snapshot: Snapshot, row: int, energy_j: float) -> float:
-        """Of the row's node; of a split row the mean over its stages, weighted with their joules."""
-        nodes, stages = nodes_of(snapshot, row), snapshot.plans.stages.get(row)
-        intensity = [float(snapshot.intensity_g_per_kwh[node]) for node in nodes]
-        if stages is None or not energy_j:
-            return intensity[0]
-        return sum(s.energy_j * i for s, i in zip(stages, intensity, strict=True)) / energy_j
+
+def predicted(request: Request, snapshot: Snapshot, row: int) -> dict[str, float]:
+    """What a row would cost this request: grams, joules, the intensity behind them, and seconds to the answer."""
+    table = snapshot.plans
+    energy_j = float(table.energy_j[row])
+    carbon_g = float(grams(snapshot, np.array([row]))[0])
+    return {
+        "carbon_g": carbon_g * request.count,
+        "energy_j": energy_j * request.count,
+        "intensity_g_per_kwh": _intensity(snapshot, row, energy_j),
+        "finish_s": wait_of(snapshot, row)
+        + float(table.fixed_s[row])
+        + float(table.latency_s[row]) * request.count,
+    }
+
+
+def _intensity(snapshot: Snapshot, row: int, energy_j: float) -> float:
+    """Of the row's node; of a split row the mean over its stages, weighted with their joules."""
+    nodes, stages = nodes_of(snapshot, row), snapshot.plans.stages.get(row)
+    intensity = [float(snapshot.intensity_g_per_kwh[node]) for node in nodes]
+    if stages is None or not energy_j:
+        return intensity[0]
+    return sum(s.energy_j * i for s, i in zip(stages, intensity, strict=True)) / energy_j
