@@ -286,6 +286,17 @@ class GoalsTable(Table):
         description="Zones the data may travel to.",
         examples=[["FR", "DE"]],
     )
+    max_busy_frac: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0,
+        description="Share of each node's time that plans for the hours to come may fill; simulate and sweep.",
+        examples=[0.9],
+    )
+    carbon_budget_g_per_day: Positive | None = Field(
+        default=None,
+        description="Grams that a day (UTC) may cost; the policy `budget` keeps to it and is as accurate as it "
+        "allows.",
+        examples=[500.0],
+    )
 
 
 class WorkloadTable(Table):

@@ -45,6 +45,7 @@ from .rows import (
 )
 from .settings import layered
 from .template import template
+from .traffic import CostTable, FailureTable, SimulationTable, TrafficTable, ahead_problems
 
 __all__ = [
     "Scenario",
@@ -91,6 +92,39 @@ class Scenario(Table):
     )
     executor: ExecutorTable = Field(
         default_factory=ExecutorTable, description="Processes, caps and their period."
+    )
+    traffic: tuple[TrafficTable, ...] = Field(
+        default=(),
+        strict=False,
+        description="Classes of requests that simulate and sweep serve; left out, the workload is the only one.",
+        examples=[[{"name": "cameras", "model": "digits", "rate_per_s": 40.0}]],
+    )
+    costs: tuple[CostTable, ...] = Field(
+        default=(),
+        strict=False,
+        description="What an inference takes where, for simulate and sweep; the rest is modelled from the "
+        "catalogue's figures.",
+        examples=[
+            [
+                {
+                    "model": "digits",
+                    "variant": "fp32",
+                    "device": "pi5",
+                    "latency_s": 0.021,
+                    "energy_j": 0.15,
+                    "source": "plug meter, 2026-05",
+                }
+            ]
+        ],
+    )
+    failures: tuple[FailureTable, ...] = Field(
+        default=(),
+        strict=False,
+        description="Nodes that die in a simulation.",
+        examples=[[{"node": "lyon", "at_s": 3600.0, "for_s": 600.0}]],
+    )
+    simulation: SimulationTable = Field(
+        default_factory=SimulationTable, description="What simulate and sweep run through."
     )
 
     _path: Path = PrivateAttr(default=Path())
@@ -211,7 +245,7 @@ def _references(scenario: Scenario) -> Iterator[Problem]:
         yield from _named(f"nodes.{name}.device", node.device, known, "device")
     if scenario.workload.model is not None:
         yield from _named("workload.model", scenario.workload.model, scenario.models, "model")
-    elif len(scenario.models) > 1:
+    elif len(scenario.models) > 1 and not scenario.traffic:
         options = ", ".join(sorted(scenario.models))
         yield Problem("workload.model", "there are several models.", f"Write model = one of: {options}.")
     wants = [name for name in scenario.bench.policies if name.endswith(VARIANTS_SUFFIX)]
@@ -223,6 +257,7 @@ def _references(scenario: Scenario) -> Iterator[Problem]:
         )
     yield from link_problems(scenario)
     yield from split_problems(scenario)
+    yield from ahead_problems(scenario)
 
 
 def _named(key: str, name: str, known: Mapping[str, Any] | set[str], what: str) -> Iterator[Problem]:
