@@ -30,6 +30,11 @@ FREE: ClassKey = (MODEL, 0.0, None)
 Array = npt.NDArray[np.float64]
 
 
+def exact(*args: Any, **kwargs: Any) -> Planner:
+    """A planner that takes what is foreseen at its word."""
+    return Planner(*args, **{"lean_frac": 1.0, "caution_frac_per_hour": 0.0, **kwargs})
+
+
 def foresee(by_zone: dict[str, Sequence[float]], start_s: float = 0.0) -> Callable[[str, Array], Array]:
     """Perfect knowledge of hourly values; NaN outside."""
 
@@ -62,7 +67,7 @@ def test_work_that_cannot_wait_fills_the_clean_node_and_the_rest_goes_on() -> No
     # An inference takes 360 s: a node has room for ten an hour.
     w = fleet()
     flat = foresee({"A": [100.0] * 24, "B": [300.0] * 24})
-    planner = Planner([Stream(key=KEY)], flat, steady(16.0))
+    planner = exact([Stream(key=KEY)], flat, steady(16.0))
     guidance = solved(planner, w)
     assert (guidance.start_s, guidance.end_s) == (0.0, HOUR_S)
     assert guidance.fractions[KEY].tolist() == pytest.approx([10 / 16, 6 / 16])
@@ -74,19 +79,19 @@ def test_work_that_cannot_wait_fills_the_clean_node_and_the_rest_goes_on() -> No
 
 def test_slots_cores_and_the_share_that_may_be_filled_are_capacity() -> None:
     flat = foresee({"A": [100.0], "B": [300.0]})
-    filled = Planner([Stream(key=KEY)], flat, steady(16.0), max_busy_frac=0.5)
+    filled = exact([Stream(key=KEY)], flat, steady(16.0), max_busy_frac=0.5)
     assert solved(filled, fleet(slots=3)).fractions[KEY].tolist() == pytest.approx([15 / 16, 1 / 16])
 
 
 def test_half_a_slot_has_half_the_demand_and_half_the_room() -> None:
-    planner = Planner([Stream(key=KEY)], foresee({"A": [100.0], "B": [300.0]}), steady(16.0))
+    planner = exact([Stream(key=KEY)], foresee({"A": [100.0], "B": [300.0]}), steady(16.0))
     guidance = solved(planner, fleet(), now_s=1800.0)
     assert (guidance.start_s, guidance.end_s) == (0.0, HOUR_S)
     assert guidance.fractions[KEY].tolist() == pytest.approx([10 / 16, 6 / 16])
 
 
 def test_more_than_fits_is_shed_by_the_plan_and_has_no_bound() -> None:
-    planner = Planner([Stream(key=KEY)], foresee({"A": [100.0], "B": [300.0]}), steady(50.0))
+    planner = exact([Stream(key=KEY)], foresee({"A": [100.0], "B": [300.0]}), steady(50.0))
     guidance = solved(planner, fleet())
     assert guidance.fractions[KEY].tolist() == pytest.approx([0.5, 0.5])
     assert guidance.bound_g is None
@@ -94,7 +99,7 @@ def test_more_than_fits_is_shed_by_the_plan_and_has_no_bound() -> None:
 
 def test_a_zone_of_unknown_intensity_and_a_lost_node_get_no_share() -> None:
     w = fleet(count=3)
-    planner = Planner([Stream(key=KEY)], foresee({"A": [math.nan], "B": [300.0], "C": [200.0]}), steady(5.0))
+    planner = exact([Stream(key=KEY)], foresee({"A": [math.nan], "B": [300.0], "C": [200.0]}), steady(5.0))
     assert solved(planner, w).fractions[KEY].tolist() == [0.0, 0.0, 1.0]
     w.lost("c")
     assert solved(planner, w).fractions[KEY].tolist() == [0.0, 1.0, 0.0]
@@ -107,9 +112,9 @@ def test_rows_too_slow_for_the_deadline_are_not_planned() -> None:
     w = world([node("a"), node("b")], table)
     flat = foresee({"A": [100.0], "B": [900.0]})
     for deadline_s, count, wanted in ((None, 1, [1.0, 0.0]), (1.2, 1, [0.0, 1.0]), (1.2, 2, [0.0, 1.0])):
-        planner = Planner([Stream(key=KEY, deadline_s=deadline_s, count=count)], flat, steady(5.0))
+        planner = exact([Stream(key=KEY, deadline_s=deadline_s, count=count)], flat, steady(5.0))
         assert solved(planner, w).fractions[KEY].tolist() == wanted
-    hopeless = Planner([Stream(key=KEY, deadline_s=0.1)], flat, steady(5.0))
+    hopeless = exact([Stream(key=KEY, deadline_s=0.1)], flat, steady(5.0))
     assert hopeless.renew(w, 0.0) is None
 
 
@@ -117,7 +122,7 @@ def test_variants_under_the_floor_are_part_of_the_plan() -> None:
     w = fleet(count=1, accuracy=(0.95, 0.9))
     flat = foresee({"A": [100.0]})
     streams = [Stream(key=KEY), Stream(key=FREE), Stream(key=(MODEL, 0.92, None))]
-    fractions = solved(Planner(streams, flat, steady(1.0, 1.0, 1.0)), w).fractions
+    fractions = solved(exact(streams, flat, steady(1.0, 1.0, 1.0)), w).fractions
     assert [fractions[s.key].tolist() for s in streams] == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
 
 
@@ -125,7 +130,7 @@ def test_what_waits_is_released_as_far_as_it_fits_and_the_oldest_first() -> None
     w = fleet(count=1)
     waiting = [request(i, arrival_s=-3000.0 + i, deferrable_until_s=5 * HOUR_S) for i in range(14)]
     low_now = foresee({"A": [100.0] + [200.0] * 23})
-    planner = Planner([Stream(key=KEY, window_s=6 * HOUR_S)], low_now, steady(4.0), lambda: waiting)
+    planner = exact([Stream(key=KEY, window_s=6 * HOUR_S)], low_now, steady(4.0), lambda: waiting)
     guidance = solved(planner, w)
     assert guidance.release_before_s[KEY] == -3000.0 + 10  # ten fit
     assert guidance.fresh_frac[KEY] == 0.0
@@ -134,7 +139,7 @@ def test_what_waits_is_released_as_far_as_it_fits_and_the_oldest_first() -> None
     assert guidance.release_before_s[KEY] == math.inf
     assert guidance.fresh_frac[KEY] == pytest.approx(3 / 4)
     high_now = foresee({"A": [300.0] + [200.0] * 23})
-    held = Planner([Stream(key=KEY, window_s=6 * HOUR_S)], high_now, steady(1.0), lambda: waiting)
+    held = exact([Stream(key=KEY, window_s=6 * HOUR_S)], high_now, steady(1.0), lambda: waiting)
     guidance = solved(held, w)
     assert (guidance.release_before_s[KEY], guidance.fresh_frac[KEY]) == (-3000.0, 0.0)
     assert KEY not in guidance.fractions  # nothing runs, nothing is drawn
@@ -144,7 +149,7 @@ def test_what_is_due_now_is_served_now_however_dirty() -> None:
     w = fleet(count=1)
     limits_s = [1000.0, 2000.0, 3 * HOUR_S]
     waiting = [request(i, arrival_s=-10.0 + i, deferrable_until_s=s) for i, s in enumerate(limits_s)]
-    planner = Planner([], foresee({"A": [900.0, 100.0, 100.0]}), steady(), lambda: waiting, horizon_slots=3)
+    planner = exact([], foresee({"A": [900.0, 100.0, 100.0]}), steady(), lambda: waiting, horizon_slots=3)
     guidance = solved(planner, w)
     assert guidance.release_before_s[KEY] == -8.0  # the first two, and not the third
     assert guidance.bound_g == pytest.approx(0.1 * (2 * 900.0 + 100.0) / J_PER_KWH)
@@ -154,7 +159,7 @@ def test_work_that_can_wait_and_work_that_cannot_share_one_key() -> None:
     w = fleet(count=1)
     rising = foresee({"A": [100.0, 50.0]})
     streams = [Stream(key=KEY), Stream(key=KEY, window_s=2 * HOUR_S), Stream(key=FREE)]
-    guidance = solved(Planner(streams, rising, steady(2.0, 2.0, 1.0), horizon_slots=2), w)
+    guidance = solved(exact(streams, rising, steady(2.0, 2.0, 1.0), horizon_slots=2), w)
     assert guidance.fresh_frac == {KEY: 0.0}
     assert guidance.fractions[KEY].tolist() == [1.0]
     assert set(guidance.fractions) == {KEY, FREE}
@@ -203,7 +208,7 @@ def test_predictive_finds_what_brute_force_finds() -> None:
     ]
     left: list[Request] = []
     demand = {0: 4.0, 1: 2.0, 2: 0.0}
-    planner = Planner(
+    planner = exact(
         [Stream(key=KEY, window_s=2 * HOUR_S)],
         foresee({"A": A_G, "B": B_G}),
         lambda stream, starts_s: np.array([demand.get(int(s // HOUR_S), 0.0) for s in starts_s.tolist()]),
@@ -237,7 +242,7 @@ def test_the_budget_buys_as_much_accuracy_as_it_can() -> None:
     day_g = 24 * 0.1 * 100.0 / J_PER_KWH
 
     def share(budget_g: float, spent_g: float = 0.0, now_s: float = 0.0) -> float:
-        planner = Planner(
+        planner = exact(
             [Stream(key=FREE)],
             foresee({"A": [100.0] * 48}),
             steady(1.0),
@@ -247,19 +252,19 @@ def test_the_budget_buys_as_much_accuracy_as_it_can() -> None:
         return float(solved(planner, w, now_s).fractions[FREE][0])
 
     assert share(2 * day_g) == 1.0
-    assert share(day_g * 0.75) == pytest.approx(0.5)
+    assert share(day_g * 0.75) == pytest.approx(0.5, rel=1e-4)  # ties go to the sooner by a millionth an hour
     assert share(day_g * 0.4) == 0.0  # it cannot be kept, and nothing dearer than need be is done
     # Half a day later with three quarters of 24 accurate ones paid, as much as six accurate ones are left for twelve,
     # and the 24 hours that are planned reach half into a day with its own budget.
-    assert share(day_g, 0.75 * day_g, 12 * HOUR_S) == pytest.approx(0.5)
+    assert share(day_g, 0.75 * day_g, 12 * HOUR_S) == pytest.approx(0.5, rel=1e-4)
     with pytest.raises(ValueError, match="spent_g"):
-        Planner([], foresee({}), steady(), budget_g_per_day=1.0)
+        exact([], foresee({}), steady(), budget_g_per_day=1.0)
 
 
 def test_the_budget_policy_draws_the_variants_that_the_plan_allows() -> None:
     w = fleet(count=1, latency_s=0.01, accuracy=(0.95, 0.9))
     budget_g = 24 * 0.075 * 100.0 / J_PER_KWH
-    planner = Planner(
+    planner = exact(
         [Stream(key=FREE)],
         foresee({"A": [100.0] * 24}),
         steady(1.0),
@@ -300,7 +305,7 @@ def test_each_slot_is_solved_anew_at_its_edge() -> None:
     first = start_s // HOUR_S * HOUR_S
     turning = foresee({"A": [100.0, 900.0, 100.0, 900.0], "B": [500.0] * 4}, first)
     w = fleet()
-    planner = Planner([Stream(key=KEY)], turning, steady(5.0))
+    planner = exact([Stream(key=KEY)], turning, steady(5.0))
     seen = asyncio.run(ran_for(planner, w, start_s, first + 3 * HOUR_S + 1))
     assert [(g.start_s - first) / HOUR_S for g in seen if g] == [0.0, 1.0, 2.0, 3.0]
     assert [g.fractions[KEY].tolist() for g in seen if g] == [[1.0, 0.0], [0.0, 1.0]] * 2
@@ -308,7 +313,7 @@ def test_each_slot_is_solved_anew_at_its_edge() -> None:
 
 def test_a_failure_is_logged_and_policies_go_on_by_grams(caplog: pytest.LogCaptureFixture) -> None:
     w = fleet()
-    nobody = Planner([Stream(key=("unheard-of", None, None))], foresee({"A": [1.0], "B": [1.0]}), steady(5.0))
+    nobody = exact([Stream(key=("unheard-of", None, None))], foresee({"A": [1.0], "B": [1.0]}), steady(5.0))
     with caplog.at_level(logging.WARNING):
         assert nobody.renew(w, 0.0) is None
     assert "policies go by grams" in caplog.text
@@ -338,4 +343,25 @@ def test_guidance_alone_makes_a_new_version_and_new_plans_drop_it() -> None:
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="a slot is longer"):
-        Planner([], foresee({}), steady(), **wrong)
+        exact([], foresee({}), steady(), **wrong)
+
+
+def test_by_default_it_plans_for_less_than_is_foreseen_and_spills_the_rest() -> None:
+    flat = foresee({"A": [100.0] * 24, "B": [300.0] * 24})
+    guidance = solved(Planner([Stream(key=KEY)], flat, steady(16.0)), fleet())
+    assert guidance.fractions[KEY] == pytest.approx([10.0 / 15.2, 5.2 / 15.2])  # 95 % of 16
+    assert guidance.bound_g is None  # the least grams of other work are no bound
+    assert solved(exact([Stream(key=KEY)], flat, steady(16.0)), fleet()).bound_g is not None
+
+
+@pytest.mark.parametrize(("later", "waits"), [(100.0, False), (99.9, False), (99.0, True)])
+def test_work_waits_for_more_than_the_error_of_a_forecast(later: float, waits: bool) -> None:
+    falling = foresee({"A": [100.0, later], "B": [300.0, 300.0]})
+    planner = Planner([Stream(key=KEY, window_s=HOUR_S)], falling, steady(2.0), horizon_slots=2)
+    assert (solved(planner, fleet()).fresh_frac[KEY] < 1.0) == waits
+
+
+def test_of_two_hours_that_cost_the_same_it_takes_the_sooner() -> None:
+    flat = foresee({"A": [100.0] * 6, "B": [300.0] * 6})
+    planner = exact([Stream(key=KEY, window_s=3 * HOUR_S)], flat, steady(2.0), horizon_slots=6)
+    assert solved(planner, fleet()).fresh_frac[KEY] == 1.0

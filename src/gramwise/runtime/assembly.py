@@ -127,6 +127,17 @@ def read_scenario(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     return scenario
 
 
+def read_simulated(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
+    """Load a scenario for a simulation: its zones may be of traces that the annual table does not know.
+
+    Raises:
+        ConfigError, Infeasible: with file, key and what to write.
+    """
+    scenario = load_scenario(path, overrides)
+    check_floor(scenario)
+    return scenario
+
+
 def resolve_variants(scenario: Scenario, *, whole: bool = True) -> tuple[Variant, ...]:
     """Every variant of every model with its file found and its memory known, references first.
 

@@ -111,17 +111,31 @@ class Engine:
         self._network, self._answers = network or Network(), answers or {}
         self._routes: dict[int, Route] = {}
         self.snapshot_times_s: deque[float] = deque(maxlen=SNAPSHOT_TIMES)
+        self.waiting: dict[str, Request] = {}
+        """Requests that are put off at this moment, by id: what a planner has still to place."""
 
     async def serve(self, request: Request, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Served:
-        """Take one request to its outcome. A refusal or a loss is an outcome too, not an exception."""
-        decision_s, attempts, asked = 0.0, 0, request
+        """Take one request to its outcome. A refusal or a loss is an outcome too, not an exception.
+
+        Work that can wait may be put off by its policy: it is decided anew at the moment that the decision names, and
+        at ``request.deferrable_until_s`` at the latest. Its deadline and its latency count from the moment at which it
+        was last taken up, since nobody waits for it before that. What was tried once is not put off any more.
+        """
+        decision_s, attempts, asked, deferred_s = 0.0, 0, request, 0.0
         while True:
             decision, fallback, took_s = self.decide(asked)
             decision_s += took_s
+            if (
+                decision.start_s is not None
+                and not attempts
+                and await self._waited(request, decision.start_s)
+            ):
+                deferred_s = self.clock.now_s() - request.arrival_s
+                continue
             if decision.row < 0:
                 status = "lost" if attempts else "refused"
                 return Served(
-                    outcome=_unserved(request, self.policy.name, status, attempts, decision_s),
+                    outcome=_unserved(request, self.policy.name, status, attempts, decision_s, deferred_s),
                     outputs=None,
                     decision=decision,
                 )
@@ -131,15 +145,32 @@ class Engine:
             except NodeLost:
                 self._notice_the_dead()
                 if attempts < MAX_ATTEMPTS:
-                    asked = self._hurried(request)
+                    asked = self._hurried(request, deferred_s)
                     continue
                 return Served(
-                    outcome=_unserved(request, self.policy.name, "lost", attempts, decision_s),
+                    outcome=_unserved(request, self.policy.name, "lost", attempts, decision_s, deferred_s),
                     outputs=None,
                     decision=decision,
                 )
-            outcome = self.account(request, decision, ran, parts, attempts, fallback, decision_s)
+            outcome = self.account(request, decision, ran, parts, attempts, fallback, decision_s, deferred_s)
             return Served(outcome=outcome, outputs=ran.outputs, decision=decision, parts=parts)
+
+    async def _waited(self, request: Request, start_s: float) -> bool:
+        """Wait until ``start_s`` or as long as the request can; False at once where it cannot wait (any longer).
+
+        While it waits it stands in ``waiting`` and in no node's queue.
+        """
+        if request.deferrable_until_s is None:
+            return False
+        wait_s = min(start_s, request.deferrable_until_s) - self.clock.now_s()
+        if wait_s <= 0:
+            return False
+        self.waiting[request.id] = request
+        try:
+            await self._sleep(wait_s)
+        finally:
+            del self.waiting[request.id]
+        return True
 
     def _notice_the_dead(self) -> None:
         """Take every node that the executor has lost out of the next snapshot.
@@ -150,11 +181,11 @@ class Engine:
             if not alive:
                 self.world.lost(node)
 
-    def _hurried(self, request: Request) -> Request:
+    def _hurried(self, request: Request, deferred_s: float) -> Request:
         """The request as it stands now: what its first try took is gone from its deadline."""
         if request.deadline_s is None:
             return request
-        left_s = request.deadline_s - (self.clock.now_s() - request.arrival_s)
+        left_s = request.deadline_s - (self.clock.now_s() - request.arrival_s - deferred_s)
         return dataclasses.replace(request, deadline_s=max(0.0, left_s))
 
     def decide(self, request: Request) -> tuple[Decision, bool, float]:
@@ -163,7 +194,7 @@ class Engine:
         snapshot = self.world.snapshot(self.clock.now_s())
         start_s = time.perf_counter()
         decision = self.policy.decide(request, snapshot)
-        fallback = decision.row < 0 and self.soonest is not None
+        fallback = decision.row < 0 and decision.start_s is None and self.soonest is not None
         if fallback and self.soonest is not None:
             refused, decision = decision, self.soonest.decide(request, snapshot)
             if decision.row < 0:  # nothing serves it at all: the policy's own reasons say more
@@ -262,10 +293,11 @@ class Engine:
         attempts: int,
         fallback: bool,
         decision_s: float,
+        deferred_s: float = 0.0,
     ) -> Outcome:
         """What it cost: measured CPU seconds of each part through the energy model, at its node's intensity."""
         now_s = self.clock.now_s()
-        latency_s = now_s - request.arrival_s
+        latency_s = now_s - request.arrival_s - deferred_s
         joules = [self.joules.energy_j(part.node, part.cpu_s) for part in parts]
         grams = sum(self._grams(part.node, energy_j) for part, energy_j in zip(parts, joules, strict=True))
         return Outcome(
@@ -286,6 +318,7 @@ class Engine:
             cost=Cost(latency_s=latency_s, energy_j=sum(joules), carbon_g=grams),
             method=weakest(*(self.joules.method(part.node) for part in parts)),
             decision_s=decision_s,
+            deferred_s=deferred_s,
         )
 
     def _grams(self, node: str, energy_j: float) -> float:
@@ -323,7 +356,9 @@ def refusal(decision: Decision) -> Infeasible:
     return Infeasible(f"no plan can serve request {decision.request.id}: {why}.", verdicts)
 
 
-def _unserved(request: Request, policy: str, status: str, attempts: int, decision_s: float) -> Outcome:
+def _unserved(
+    request: Request, policy: str, status: str, attempts: int, decision_s: float, deferred_s: float
+) -> Outcome:
     return Outcome(
         request=request.id,
         policy=policy,
@@ -342,4 +377,5 @@ def _unserved(request: Request, policy: str, status: str, attempts: int, decisio
         cost=Cost(latency_s=math.nan, energy_j=math.nan, carbon_g=math.nan),
         method="modelled",
         decision_s=decision_s,
+        deferred_s=deferred_s,
     )

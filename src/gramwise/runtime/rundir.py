@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from gramwise.core.decision import Decision, Outcome, PlanTable, Snapshot, Stage, place_of
 from gramwise.core.errors import RunDirectoryError
+from gramwise.runtime.outlookfile import recorded, restored
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,7 +29,7 @@ SCHEMA = 1
 OUTCOME_COLUMNS = (
     *("request", "policy", "repeat", "seq", "status", "node", "variant", "count", "correct"),
     *("arrival_s", "start_s", "end_s", "latency_s", "attempts", "late", "fallback"),
-    *("cpu_s", "energy_j", "carbon_g", "method", "decision_s"),
+    *("cpu_s", "energy_j", "carbon_g", "method", "decision_s", "deferred_s"),
 )
 NODE_COLUMNS = (
     *("policy", "repeat", "block", "node", "window_s"),
@@ -82,7 +83,7 @@ class RunDirectory:
         row = (
             o.request, o.policy, repeat, seq, o.status, o.node, o.variant, o.count, o.correct, o.arrival_s, o.start_s,
             o.end_s, o.cost.latency_s, o.attempts, int(o.late), int(o.fallback), o.cpu_s, o.cost.energy_j,
-            o.cost.carbon_g, method, o.decision_s,
+            o.cost.carbon_g, method, o.decision_s, o.deferred_s,
         )  # fmt: skip
         self._row(self._outcomes, row)
 
@@ -202,6 +203,7 @@ def _upper(s: Snapshot) -> dict[str, Any]:
             **{name: _known(getattr(p, name)) for name in _PLAN_COLUMNS},
             **({"split": _split(s), "planned": p.planned} if p.stages or p.planned >= 0 else {}),
         },
+        **recorded(s),
     }
 
 
@@ -322,6 +324,7 @@ def rebuild(record: Mapping[str, Any], upper: Mapping[str, Any]) -> tuple[Any, S
         basis=upper["basis"],
         baseline=upper["baseline"],
         max_intensity_age_s=upper["max_intensity_age_s"],
+        **restored(upper),
         **node_columns,
     )
     asked = dict(record["request"])

@@ -54,6 +54,9 @@ class Lyapunov(Waiting[Drift]):
         self.services = services
 
     def prepare(self, request: Request, snapshot: Snapshot, rows: Ints) -> Drift:
+        rows = rows[
+            np.isfinite(snapshot.plans.latency_s[rows])
+        ]  # a node that holds no such variant never ends
         if not len(rows):
             return Drift(rows, np.zeros(0), np.zeros(0), {})
         latency_s, carbon_g = snapshot.plans.latency_s[rows], grams(snapshot, rows)
