@@ -21,6 +21,7 @@ from gramwise.core.decision import Decision, PlanTable, Request, Snapshot, Stage
 from gramwise.core.errors import ConfigError
 from gramwise.core.protocols import Executor, IntensitySource, Meter, NodeUsage, Policy, Ran, Reading
 from gramwise.core.quantity import Basis, Boundary, Method, Signal
+from gramwise.grid.conformance import check_forecast, check_forecaster
 from gramwise.partition.conformance import check_partitioner
 from gramwise.schedule.filters import ELIGIBLE, of_model
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_executor",
+    "check_forecast",
+    "check_forecaster",
     "check_intensity",
     "check_meter",
     "check_partitioner",
