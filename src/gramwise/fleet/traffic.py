@@ -195,8 +195,10 @@ class SimulationTable(Table):
         description="Folder of hourly intensities, ZONE_YEAR.csv, relative to the scenario; --traces goes before it.",
         examples=["traces"],
     )
-    basis: Literal["lifecycle", "direct"] = Field(
-        default="lifecycle", description="Column of the traces that is read.", examples=["lifecycle"]
+    basis: Literal["lifecycle", "direct"] | None = Field(
+        default=None,
+        description="Column of the traces that is read; left out, lifecycle where every zone has it, else direct.",
+        examples=["lifecycle"],
     )
     forecast: Literal["own", "perfect", "persistence", "seasonal-naive"] = Field(
         default="own",

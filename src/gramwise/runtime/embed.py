@@ -10,6 +10,9 @@ and, in asyncio::
 
     async with gramwise.aopen("scenario.toml") as fleet:
         answer = await fleet.infer("digits", {"input": images})
+
+With ``feed=`` the intensities that decisions rest on follow the grid while it serves; asking providers is done off the
+request path, and a provider that fails for a day fails no request.
 """
 
 from __future__ import annotations
@@ -28,8 +31,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from gramwise.core.decision import Decision, Outcome, Request
 from gramwise.core.errors import ConfigError, NodeLost, did_you_mean
 from gramwise.fleet.scenario import Scenario
+from gramwise.grid.feed import Feed
 from gramwise.runtime.assembly import Fleet, assemble, read_scenario
 from gramwise.runtime.engine import Engine, Served, refusal
+from gramwise.runtime.feeding import Feeder
 from gramwise.schedule import load_policy
 
 if TYPE_CHECKING:
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ExecutorKind = Literal["in-process", "processes"]
+
+FEED_INTERVAL_S = 60.0
+"""How often a feed is looked at; how often it asks its providers is the feed's own business."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,8 @@ class AsyncFleet:
 
     def __init__(self, fleet: Fleet, engine: Engine) -> None:
         self.fleet, self.engine = fleet, engine
+        self.feeding: asyncio.Task[None] | None = None
+        """What keeps the intensities current, where there is a feed."""
         self._numbers = itertools.count()
         self._chance = random.Random(fleet.scenario.workload.seed)
 
@@ -123,7 +133,10 @@ class AsyncFleet:
         )
 
     async def close(self) -> None:
-        """Stop the nodes."""
+        """Stop the feed and the nodes."""
+        if self.feeding is not None:
+            self.feeding.cancel()
+            await asyncio.gather(self.feeding, return_exceptions=True)
         await self.fleet.executor.close()
 
     async def __aenter__(self) -> Self:
@@ -156,9 +169,35 @@ class _Opening:
             await self._fleet.close()
 
 
-def aopen(scenario: str | Path, *, policy: str = "grams", executor: ExecutorKind | None = None) -> _Opening:
+def aopen(
+    scenario: str | Path,
+    *,
+    policy: str = "grams",
+    executor: ExecutorKind | None = None,
+    feed: Feed | None = None,
+) -> _Opening:
     """Open a scenario for asyncio; see `open`."""
-    return _Opening(_start(_read(scenario, executor), policy))
+    return _Opening(_start_fed(_read(scenario, executor), policy, feed))
+
+
+async def _start_fed(scenario: Scenario, policy: str, feed: Feed | None) -> AsyncFleet:
+    fleet = await _start(scenario, policy)
+    if feed is not None:
+        try:
+            feeder = _feeder(fleet, feed)
+            await feeder.step()
+        except BaseException:
+            await fleet.close()
+            raise
+        fleet.feeding = asyncio.create_task(feeder.run())
+    return fleet
+
+
+def _feeder(opened: AsyncFleet, feed: Feed) -> Feeder:
+    """For the zones of all nodes but those that declare an intensity of their own."""
+    rows = opened.fleet.scenario.nodes.values()
+    zones = {row.zone for row in rows if row.intensity_g_per_kwh is None}
+    return Feeder(feed, opened.engine.world, zones, FEED_INTERVAL_S, opened.fleet.clock)
 
 
 async def _start(scenario: Scenario, policy: str, *, inline: bool = False) -> AsyncFleet:
@@ -175,18 +214,34 @@ class EmbeddedFleet:
     thread of its own. Either way the same engine decides, retries and accounts.
     """
 
-    def __init__(self, scenario: str | Path, policy: str, executor: ExecutorKind | None) -> None:
+    def __init__(
+        self, scenario: str | Path, policy: str, executor: ExecutorKind | None, feed: Feed | None = None
+    ) -> None:
         read = _read(scenario, executor)
         self._loop: _Loop | None = None
+        self._feeding: _Loop | None = None
         if read.executor.kind == "in-process":
             self._async = finish(_start(read, policy, inline=True))
-            return
-        self._loop = _Loop()
+        else:
+            self._loop = _Loop()
+            try:
+                self._async = self._loop.run(_start(read, policy))
+            except BaseException:
+                self._loop.stop()
+                raise
+        if feed is not None:
+            self._feed(feed)
+
+    def _feed(self, feed: Feed) -> None:
+        """Keep the intensities current from a thread of its own: the world may be renewed from any."""
+        self._feeding = _Loop()
         try:
-            self._async = self._loop.run(_start(read, policy))
+            feeder = _feeder(self._async, feed)
+            self._feeding.run(feeder.step())
         except BaseException:
-            self._loop.stop()
+            self.close()
             raise
+        self._feeding.start(feeder.run())
 
     @property
     def fleet(self) -> Fleet:
@@ -213,7 +268,9 @@ class EmbeddedFleet:
         return finish(work) if self._loop is None else self._loop.run(work)
 
     def close(self) -> None:
-        """Stop the nodes."""
+        """Stop the feed and the nodes."""
+        if self._feeding is not None and self._feeding.running:
+            self._feeding.stop()
         if self._loop is None:
             finish(self._async.close())
         elif self._loop.running:
@@ -244,10 +301,21 @@ class _Loop:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that goes on until the loop stops."""
+        asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _cancel_all(self) -> None:
+        others = [task for task in asyncio.all_tasks(self._loop) if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -270,7 +338,11 @@ def _read(scenario: str | Path, executor: ExecutorKind | None) -> Scenario:
 
 
 def open(
-    scenario: str | Path, *, policy: str = "grams", executor: ExecutorKind | None = None
+    scenario: str | Path,
+    *,
+    policy: str = "grams",
+    executor: ExecutorKind | None = None,
+    feed: Feed | None = None,
 ) -> EmbeddedFleet:
     """Start a scenario's nodes and serve with them.
 
@@ -278,11 +350,14 @@ def open(
         scenario: file.
         policy: name of the policy that decides.
         executor: ``in-process`` or ``processes`` instead of what the scenario says.
+        feed: where intensities come from while it serves (`gramwise.grid.feed.Feed`), of the kind that the scenario's
+            nodes have; None keeps what is known at the start. The first refresh is done before this returns; the
+            feed's archive must permit use from another thread, as `gramwise.grid.archive.Archive` does.
 
     Raises:
         GramwiseError: with file and key for what the user can mend.
     """
-    return EmbeddedFleet(scenario, policy, executor)
+    return EmbeddedFleet(scenario, policy, executor, feed)
 
 
 def _answer(served: Served) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -131,6 +131,43 @@ class Trace:
 
     def _source(self, zone: str) -> str:
         return f"trace {self.directory.name}, {zone}, {self._basis}"
+
+
+def common_basis(directory: str | Path, zones: Iterable[str]) -> Basis:
+    """The basis that every file of some zones has: lifecycle where it can be had, since it leaves less out.
+
+    Raises:
+        ConfigError: no such directory, or no such zone in it.
+        MixedKinds: some files have only the one and some only the other.
+        BadReply: a file has neither.
+    """
+    trace = Trace(directory)
+    has: dict[str, set[str]] = {}
+    for zone in dict.fromkeys(zones):
+        for year in trace.years(zone):
+            file = trace.directory / f"{zone}_{year}.csv"
+            has[file.name] = _bases(file)
+    for basis in COLUMNS:
+        if all(basis in there for there in has.values()):
+            return basis
+    one = next(name for name, there in has.items() if "lifecycle" not in there)
+    other = next(name for name, there in has.items() if "direct" not in there)
+    raise MixedKinds(
+        f"{trace.directory}: {one} has direct intensities only and {other} lifecycle ones only; "
+        "the two are not comparable. Put files of one kind there."
+    )
+
+
+def _bases(file: Path) -> set[str]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            header = next(csv.reader(lines), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadReply(f"{file}: this is no CSV text ({error}).") from None
+    there: set[str] = {basis for basis, column in COLUMNS.items() if column in header}
+    if not there:
+        raise BadReply(f"{file}, line 1: wants the columns time_utc and {' or '.join(COLUMNS.values())}.")
+    return there
 
 
 def _catalogue(directory: Path) -> dict[str, list[int]]:
