@@ -19,7 +19,7 @@ from gramwise.core.errors import ConfigError, DataGap, Infeasible, MixedKinds
 from gramwise.core.units import J_PER_KWH, S_PER_HOUR
 from gramwise.fleet.scenario import Scenario
 from gramwise.fleet.traffic import TrafficTable
-from gramwise.grid.sources.trace import Trace
+from gramwise.grid.sources.trace import Trace, common_basis
 from gramwise.optimize.bounds import most_that_fits
 from gramwise.optimize.slots import SlotProblem, due_of
 from gramwise.runtime.assembly import grids_of
@@ -29,6 +29,9 @@ from gramwise.sim.foresight import carried, foresee
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Bools, Floats, Ints
+
+_NO_YEAR = 2022
+"""Which year's calendar holds where intensities are the same in all of them."""
 
 MOST_MISSING_FRAC = 0.1
 """Share of a year's hours that may lack a value; above it a sweep is refused, since the rest would mislead."""
@@ -280,7 +283,7 @@ def case_of(
         start_s=start_s,
         missing=missing,
         forecast=how,
-        provenance=(*table.provenance, *said),
+        provenance=(*table.provenance, *said, *_blurred(scenario.simulation.forecast_error_frac)),
         # Of the hours that count, as all else is.
         idle_g=float((np.array(idle_w, dtype=float)[:, None] * S_PER_HOUR * true)[:, open_hours].sum())
         if known_idle
@@ -374,7 +377,7 @@ def _intensity(
     zones = [row.zone for row in scenario.nodes.values()]
     if traces is None:
         grids = grids_of(scenario, math.inf)
-        year = year or 2022
+        year = _NO_YEAR if year is None else year
         start_s, hours = _year(year)
         values = [math.nan if g.intensity is None else g.intensity.value for g in grids]
         said = (
@@ -382,9 +385,10 @@ def _intensity(
             *sorted({g.intensity.source for g in grids if g.intensity}),
         )
         return np.repeat(np.array(values)[:, None], hours, axis=1), start_s, said
-    trace = Trace(traces, basis=simulation.basis)
     wanted = [zone for zone, own in zip(zones, declared, strict=True) if own is None]
-    year = trace_year(trace, wanted, year) if wanted else year or 2022
+    basis = simulation.basis or common_basis(traces, wanted)
+    trace = Trace(traces, basis=basis)
+    year = trace_year(trace, wanted, year) if wanted else _NO_YEAR if year is None else year
     start_s, hours = _year(year)
     read = {zone: trace.hourly_values(zone, year) for zone in dict.fromkeys(wanted)}
     for zone, got in read.items():
@@ -393,13 +397,23 @@ def _intensity(
     rows = [
         read[zone] if own is None else np.full(hours, own) for zone, own in zip(zones, declared, strict=True)
     ]
-    said = (f"Hourly average intensities ({simulation.basis}) of {year}, from {Path(traces).name}/.",)
+    said = (f"Hourly average intensities ({basis}) of {year}, from {Path(traces).name}/.",)
     return np.array(rows), start_s, said
 
 
 def _year(year: int) -> tuple[float, int]:
+    if not 1970 <= year <= 9998:
+        raise ConfigError(f"there is no year {year} to sweep.", key="--year", fix="Write for instance 2022.")
     start, end = (datetime(y, 1, 1, tzinfo=UTC).timestamp() for y in (year, year + 1))
     return start, round((end - start) / S_PER_HOUR)
+
+
+def _blurred(error_frac: float) -> tuple[str, ...]:
+    if not error_frac:
+        return ()
+    return (
+        f"A random factor with a standard deviation of {error_frac:.0%} is on what is foreseen of intensity.",
+    )
 
 
 def _refuse_holes(missing: Bools, intensity: Floats, scenario: Scenario, start_s: float) -> None:

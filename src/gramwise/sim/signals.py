@@ -23,7 +23,7 @@ from gramwise.core.series import Series
 from gramwise.core.units import S_PER_DAY, S_PER_HOUR
 from gramwise.fleet.scenario import Scenario
 from gramwise.grid.forecasts import rolling_forecast
-from gramwise.grid.sources.trace import Trace
+from gramwise.grid.sources.trace import Trace, common_basis
 from gramwise.runtime.assembly import grids_of
 from gramwise.runtime.world import Grid
 from gramwise.sim.foresight import OWN, foresee
@@ -206,7 +206,7 @@ def signals_of(
     zones = tuple(rows[names.index(grid)][1].zone for grid in grids)
     simulation = scenario.simulation
     if traces is None:
-        if simulation.basis != "lifecycle":
+        if simulation.basis == "direct":
             raise ConfigError(
                 "annual means are of lifecycle emissions.",
                 file=scenario.path,
@@ -214,9 +214,11 @@ def signals_of(
                 fix='Write basis = "lifecycle", or pass --traces with a folder of direct intensities.',
             )
         return _constant(scenario, grids, zones, of, start_s, hours)
-    trace = Trace(traces, basis=simulation.basis)
     own = {name: row.intensity_g_per_kwh for name, row in rows if row.intensity_g_per_kwh is not None}
-    span = _span(trace, [grid for grid in grids if grid not in own], start_s, hours, year)
+    read = [grid for grid in grids if grid not in own]
+    basis = simulation.basis or common_basis(traces, read)
+    trace = Trace(traces, basis=basis)
+    span = _span(trace, read, start_s, hours, year)
     values = np.array([np.full(span.length, own[g]) if g in own else span.read(trace, g) for g in grids])
     begin = span.before
     _refuse_gaps(values[:, begin : begin + hours], grids, start_s, Path(traces))
@@ -224,7 +226,7 @@ def signals_of(
     known = foresee(values, span.start_s, how, simulation, horizon)[:, begin : begin + hours]
     low, high = _bands(values, span.start_s, how, horizon, begin, hours, known)
     annual = plugins.create("intensity", "annual")
-    if simulation.basis == "lifecycle":
+    if basis == "lifecycle":
         _fill_unknown(known, grids, annual)
     truth = values[:, begin : begin + hours + 1]
     if truth.shape[1] == hours:  # the traces end with the simulation
@@ -239,10 +241,9 @@ def signals_of(
         low=low,
         high=high,
         past=values[:, :begin],
-        basis=simulation.basis,
+        basis=basis,
         sources=tuple(
-            f"declared for {g}" if g in own else f"trace {Path(traces).name}, {g}, {simulation.basis}"
-            for g in grids
+            f"declared for {g}" if g in own else f"trace {Path(traces).name}, {g}, {basis}" for g in grids
         ),
         forecast={"own": "own forecast", "perfect": "the truth"}.get(how, how),
     )

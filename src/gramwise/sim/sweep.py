@@ -27,6 +27,7 @@ from gramwise.sim.parallel import spread
 from gramwise.sim.predictive import predictive
 from gramwise.sim.release import by_pressure, by_reservation
 from gramwise.sim.rules import RULES, check_rule, view_of
+from gramwise.sim.switching import b2_of_case
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats
@@ -43,6 +44,11 @@ ALONE = (*RESERVATIONS, "predictive", "budget")
 _FLUID = (
     "Simulated: no request was served. Flows of requests fill nodes hour by hour; queues inside an hour are not "
     "modelled, and a request that no node has time for counts as missed."
+)
+
+_SWITCHED = (
+    "B2 lets nodes be switched off and on again for nothing, and counts what they draw idle: it compares with a "
+    "policy's grams and idle_g together. Where work can wait it is relaxed, which makes it lower still."
 )
 
 Tell = Callable[[str, float], None]
@@ -71,6 +77,7 @@ def sweep(
     traces: Path | None = None,
     year: int | None = None,
     policies: Sequence[str] = (),
+    b2: bool = False,
     workers: int | None = None,
     cluster: str | None = None,
     out: Path | None = None,
@@ -84,6 +91,7 @@ def sweep(
         traces: folder of ``ZONE_YEAR.csv``; by default the scenario's, and without one the annual means.
         year: of the traces; by default the newest that all zones have.
         policies: by name; by default the scenario's.
+        b2: also the bound with nodes that may be switched off.
         workers, cluster: see `gramwise.sim.parallel.spread`.
         out: directory in which a run directory of the first case is made; None writes nothing.
         command: what the user typed, for the record.
@@ -105,7 +113,9 @@ def sweep(
 
         names = tuple(dict.fromkeys(policies or scenario.simulation.policies))
         case = case_of(scenario, traces=traces, year=year, tell=part)
-        document, accounts = _case_document(case, scenario, names, workers, cluster, part)
+        document, accounts = _case_document(
+            case, scenario, names, b2=b2, workers=workers, cluster=cluster, tell=part
+        )
         document = {"schema": SCHEMA, **document, "seconds": time.perf_counter() - begun}
         if out is not None and not i:
             best = min(names, key=lambda name: (accounts[name].unserved, accounts[name].carbon_g))
@@ -183,6 +193,8 @@ def _case_document(
     case: Case,
     scenario: Scenario,
     names: Sequence[str],
+    *,
+    b2: bool,
     workers: int | None,
     cluster: str | None,
     tell: Tell,
@@ -191,7 +203,7 @@ def _case_document(
     for name in names:
         _check(name, scenario, "simulation.policies")
     _check(baseline, scenario, "simulation.baseline")
-    tasks = _tasks(case, dict.fromkeys((*names, baseline)))
+    tasks = [*([Task("b2")] if b2 else []), *_tasks(case, dict.fromkeys((*names, baseline)))]
     found: dict[str, Done] = {}
     accounts: dict[str, Account] = {}
     for number, (i, done) in enumerate(spread(run_task, case, tasks, workers=workers, cluster=cluster), 1):
@@ -215,13 +227,24 @@ def _case_document(
             "b0_g": closed_form_slots(case.problem()),
             "b1_g": b1.bound_g,
             "b1_at_once_g": at_once.bound_g,
+            **({"b2_g": found["b2"].bound_g} if b2 and math.isfinite(found["b2"].bound_g) else {}),
+            **_replayed(names, accounts, b1, case.requests),
             "unserved_frac": b1.unserved / case.requests if case.requests else 0.0,
         },
         "idle_g": case.idle_g,
         "policies": [_policy(name, accounts[name], b1, base) for name in names],
-        "provenance": list(_provenance(case)),
+        "provenance": list(_provenance(case, b2)),
     }
     return document, accounts
+
+
+def _replayed(
+    names: Sequence[str], accounts: Mapping[str, Account], b1: Done, requests: float
+) -> dict[str, float]:
+    """B3 where it was asked for: what the best policy with perfect knowledge did; the optimum is not above it."""
+    done = [accounts[name] for name in names if name.endswith(PERFECT)]
+    whole = [each.carbon_g for each in done if each.unserved <= b1.unserved + 1e-9 * max(requests, 1.0)]
+    return {"b3_g": min(whole)} if whole else {}
 
 
 def _check(name: str, scenario: Scenario, key: str) -> None:
@@ -254,6 +277,9 @@ def _stem(name: str) -> str:
 
 def run_task(case: Case, task: Task) -> Done:
     """One task of a sweep; importable, so that other processes and machines can run it."""
+    if task.kind == "b2":
+        bound_g = b2_of_case(case)
+        return Done(bound_g=math.nan if bound_g is None else bound_g)
     if task.kind in ("b1", "b1-at-once"):
         solution = solve_slots(case.problem(waits=task.kind == "b1"), shed=True)
         return Done(bound_g=solution.carbon_g, unserved=float(solution.unserved.sum()))
@@ -291,7 +317,7 @@ def _policy(name: str, done: Account, b1: Done, base: Account) -> dict[str, Any]
     }
 
 
-def _provenance(case: Case) -> Sequence[str]:
+def _provenance(case: Case, b2: bool) -> Sequence[str]:
     said = [
         _FLUID,
         *case.provenance,
@@ -303,6 +329,10 @@ def _provenance(case: Case) -> Sequence[str]:
         ),
         "Bounds: B0 forgets capacity, B1 keeps it and knows everything; grams are marginal, idle power stands apart.",
     ]
+    if b2:
+        said.append(
+            _SWITCHED if case.idle_g is not None else "B2 is unknown: so is the idle power of some node."
+        )
     left_out = int(case.missing.sum())
     if left_out:
         said.append(
