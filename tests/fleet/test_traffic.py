@@ -12,7 +12,7 @@ from gramwise.core.errors import ConfigError
 from gramwise.fleet.scenario import load_scenario
 from gramwise.fleet.traffic import CostTable, SimulationTable, TrafficTable, unix_s
 
-HERE = {"name": "live", "model": "digits"}
+HERE: dict[str, Any] = {"name": "live", "model": "digits"}
 
 TEXT = """
 schema = 1
@@ -114,9 +114,16 @@ def test_moments_are_the_same_in_any_offset() -> None:
 
 
 def test_a_cost_holds_for_a_node_or_a_device() -> None:
-    figures = {"model": "digits", "variant": "fp32", "latency_s": 1.0, "energy_j": 2.0, "source": "meter"}
+    figures: dict[str, Any] = {
+        "model": "digits",
+        "variant": "fp32",
+        "latency_s": 1.0,
+        "energy_j": 2.0,
+        "source": "meter",
+    }
     assert CostTable(**figures, node="a").node == "a"
-    for where in ({}, {"node": "a", "device": "pi4"}):
+    both: dict[str, Any] = {"node": "a", "device": "pi4"}
+    for where in ({}, both):
         with pytest.raises(ValidationError):
             CostTable(**figures, **where)
 
@@ -127,12 +134,16 @@ def test_names_that_are_nowhere(tmp_path: Path) -> None:
     assert "digits" in said
     said = refused(tmp_path, '[[traffic]]\nname = "live"\nmodel = "digits"\nrate_per_s = 1.0')
     assert "stands there twice" in said
-    said = refused(tmp_path, '[[traffic]]\nname = "b"\nmodel = "digits"\nrate_per_s = 1.0\nallowed_zones = ["DE"]')
+    said = refused(
+        tmp_path, '[[traffic]]\nname = "b"\nmodel = "digits"\nrate_per_s = 1.0\nallowed_zones = ["DE"]'
+    )
     assert "no node stands in DE" in said
     assert "FR" in said
     said = refused(tmp_path, '[[failures]]\nnode = "b"\nat_s = 1.0')
     assert "failures.0.node" in said
-    cost = '[[costs]]\nmodel = "digits"\nvariant = "{}"\n{}\nlatency_s = 1.0\nenergy_j = 1.0\nsource = "meter"'
+    cost = (
+        '[[costs]]\nmodel = "digits"\nvariant = "{}"\n{}\nlatency_s = 1.0\nenergy_j = 1.0\nsource = "meter"'
+    )
     assert "costs.0.variant" in refused(tmp_path, cost.format("int4", 'node = "a"'))
     assert "costs.0.node" in refused(tmp_path, cost.format("fp32", 'node = "c"'))
     assert "costs.0.device" in refused(tmp_path, cost.format("fp32", 'device = "pi5"'))

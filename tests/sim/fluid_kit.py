@@ -88,7 +88,15 @@ def case_from(
 
 def first_hours(case: Case, hours: int) -> Case:
     """The case cut off after so many hours."""
-    columns = ("capacity_s", "g_per_j", "known_g_per_j", "fixed", "waiting", "fixed_foreseen", "waiting_foreseen")
+    columns = (
+        "capacity_s",
+        "g_per_j",
+        "known_g_per_j",
+        "fixed",
+        "waiting",
+        "fixed_foreseen",
+        "waiting_foreseen",
+    )
     cut = {name: getattr(case, name)[:, :hours] for name in columns}
     return replace(case, **cut, missing=case.missing[:hours])
 

@@ -77,6 +77,8 @@ def solve(program: Program, *, shed: bool, method: str | None = None) -> Answer:
         raise SourceUnavailable("the LP bound needs SciPy: pip install 'gramwise[plan]'") from fault
     layout = _Layout(program, shed)
     if not layout.columns:
+        if program.arrivals.any():
+            raise Infeasible("there are requests and no plan for them at a known intensity.")
         return layout.answer(np.zeros(0), np.zeros(0))
     how = method or "highs-ds"
     found = linprog(

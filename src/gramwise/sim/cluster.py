@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ from gramwise.core.errors import SourceUnavailable
 
 LOCAL = "local"
 """Address that starts a cluster on this machine for the time of the call."""
+
+_ANSWERS_S = 5.0
+"""A machine that takes no connection for so long is not there; Ray itself would try for minutes."""
 
 
 def spread_on_ray(
@@ -29,8 +33,9 @@ def spread_on_ray(
             if address == LOCAL:
                 ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
             else:
+                _reach(address)
                 ray.init(address=address, log_to_driver=False, configure_logging=False)
-        except (ConnectionError, RuntimeError, ValueError) as fault:
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as fault:
             raise SourceUnavailable(f"no Ray cluster answers at {address}: {fault}") from fault
     try:
         stored = ray.put(shared)
@@ -42,3 +47,10 @@ def spread_on_ray(
     finally:
         if ours:
             ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise OSError unless something listens at HOST:PORT; other forms of address are Ray's to judge."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_S).close()

@@ -112,6 +112,9 @@ def sweep(
             tell(text, share[0] + share[1] * done)
 
         names = tuple(dict.fromkeys(policies or scenario.simulation.policies))
+        for name in names:
+            _check(name, scenario, "simulation.policies")
+        _check(scenario.simulation.baseline, scenario, "simulation.baseline")
         case = case_of(scenario, traces=traces, year=year, tell=part)
         document, accounts = _case_document(
             case, scenario, names, b2=b2, workers=workers, cluster=cluster, tell=part
@@ -200,9 +203,6 @@ def _case_document(
     tell: Tell,
 ) -> tuple[dict[str, Any], Mapping[str, Account]]:
     baseline = scenario.simulation.baseline
-    for name in names:
-        _check(name, scenario, "simulation.policies")
-    _check(baseline, scenario, "simulation.baseline")
     tasks = [*([Task("b2")] if b2 else []), *_tasks(case, dict.fromkeys((*names, baseline)))]
     found: dict[str, Done] = {}
     accounts: dict[str, Account] = {}
