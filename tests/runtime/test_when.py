@@ -173,6 +173,18 @@ def test_the_sign_under_the_other_signal(
         assert "sign turns" in document["reason"]
 
 
+def test_the_sign_on_the_other_basis() -> None:
+    turned = ask(Kept(sunny()), other_basis=Kept(600.0 - sunny(), basis="direct"))
+    assert turned["other_basis"]["sign"] == "costs"
+    assert turned["verdict"] == "not worth it"
+    assert "turns with the basis" in turned["reason"]
+    same = ask(Kept(sunny()), other_basis=Kept(0.8 * sunny(), basis="direct"))
+    assert same["other_basis"]["sign"] == "saves"
+    assert same["verdict"] != "not worth it"
+    with pytest.raises(MixedKinds, match="lifecycle like the first"):
+        ask(Kept(sunny()), other_basis=Kept(sunny()))
+
+
 def test_no_other_signal_is_unknown_and_not_a_refusal() -> None:
     document = ask(Kept(sunny()))
     assert document["other"]["note"] == "unknown: no marginal source configured"

@@ -200,7 +200,7 @@ def split_problems(scenario: Scenario) -> Iterator[Problem]:
         )
     if split.rate_per_s is None:
         for name, node in nodes.items():
-            if 0 < node.taken_frac < 1:
+            if 0 < node.taken_frac < 1 and not scenario.traffic:
                 yield Problem(
                     "split.rate_per_s",
                     f"nodes.{name}.taken_frac leaves {1 - node.taken_frac:g} of its time free, which is a limit only"

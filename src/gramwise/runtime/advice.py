@@ -54,7 +54,7 @@ def advise(
     against = plugins.create("intensity", other) if other else None
     energy_j = None if energy_kwh is None else energy_kwh * J_PER_KWH
 
-    def document(source: Any, forecast: Any = None) -> dict[str, Any]:
+    def document(source: Any, forecast: Any = None, other_basis: Any = None) -> dict[str, Any]:
         return when_document(
             zone,
             hours=hours,
@@ -63,6 +63,7 @@ def advise(
             now_s=now_s,
             forecast=forecast,
             other=against,
+            other_basis=other_basis,
             energy_j=energy_j,
         )
 
@@ -75,7 +76,9 @@ def advise(
                 key="--at",
                 fix="Pass the moment that is now in them, for instance --at 2022-06-01T08:00Z.",
             )
-        return document(Trace(traces, basis=basis))
+        trace = Trace(traces, basis=basis)
+        second: Basis = "direct" if basis == "lifecycle" else "lifecycle"
+        return document(trace, other_basis=Trace(traces, second) if second in trace.bases(zone) else None)
     if provider is not None:
         source = plugins.create("intensity", provider)
         return document(source, source if hasattr(source, "forecast") else None)

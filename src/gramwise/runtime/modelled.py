@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from gramwise.core.decision import Floats
 
 
+_ROOFLINE = "Service times modelled: roofline of catalogue peaks, a lower limit of time"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Modelled:
     """What a simulation knows of its machines; P rows in the table, in the order nodes x variants.
@@ -143,7 +146,7 @@ def _cost(scenario: Scenario, node: Node, variant: Variant) -> _Cost:
         raise _undeclared(
             scenario, node, variant, f"the catalogue does not know {_missing(graph, node.device)} of"
         )
-    said = f"modelled: roofline of catalogue peaks, a lower limit of time ({variant.model}/{variant.name})"
+    said = _ROOFLINE
     if graph.uncounted_ops:
         said += f", operators without a formula counted in bytes only: {', '.join(graph.uncounted_ops)}"
     return _Cost(whole_s * node.slots, whole_s * (busy_w - idle_w), _method(graph, node.device), said)
@@ -250,14 +253,25 @@ def _transfer_s(node: Node, size_bytes: int) -> float:
 
 
 def _provenance(costs: Mapping[tuple[str, str, str], _Cost]) -> tuple[str, ...]:
-    """Where the figures come from, each sentence once, with the nodes it holds for where it is a model's."""
-    where: dict[str, list[str]] = {}
-    for (node, _, _), cost in costs.items():
-        where.setdefault(cost.source, []).append(node)
+    """Where the figures come from, each sentence once, with what it holds for where it is a model's."""
+    where: dict[str, list[tuple[str, str]]] = {}
+    for (node, model, variant), cost in costs.items():
+        where.setdefault(cost.source, []).append((node, f"{model}/{variant}"))
     return tuple(
-        source if source.startswith("declared") else f"{source}, on {', '.join(nodes)}"
-        for source, nodes in where.items()
+        source if source.startswith("declared") else f"{source}: {_holds_for(rows)}"
+        for source, rows in where.items()
     )
+
+
+def _holds_for(rows: Sequence[tuple[str, str]]) -> str:
+    """Variants and nodes in words, those alike together."""
+    nodes_of: dict[str, list[str]] = {}
+    for node, variant in rows:
+        nodes_of.setdefault(variant, []).append(node)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for variant, nodes in nodes_of.items():
+        alike.setdefault(tuple(nodes), []).append(variant)
+    return "; ".join(f"{', '.join(variants)} on {', '.join(nodes)}" for nodes, variants in alike.items())
 
 
 def _or_nan(value: float | None) -> float:

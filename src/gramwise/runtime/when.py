@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,7 +30,7 @@ COVERAGE_FRAC = 0.8
 LEAST_TESTS = 10
 """Fewer past days on which the advice was to wait give no interval."""
 LEAST_HELD_FRAC = 2 / 3
-_OTHER = {"average": "marginal", "marginal": "average"}
+_OTHER = {"average": "marginal", "marginal": "average", "lifecycle": "direct", "direct": "lifecycle"}
 _OLDEST_H = 24
 
 
@@ -43,6 +43,7 @@ def when_document(
     now_s: float,
     forecast: ForecastSource | None = None,
     other: IntensitySource | None = None,
+    other_basis: IntensitySource | None = None,
     power_w: float | None = None,
     energy_j: float | None = None,
     past_days: int = 56,
@@ -60,6 +61,7 @@ def when_document(
         forecast: of somebody else; None for our own regression. Where it gives no forecasts as issued on past days,
             our own are tested instead, and the document says so.
         other: a source of the other kind (marginal for average), for the sign of the saving under it.
+        other_basis: a source of the same signal on the other basis (direct for lifecycle), likewise.
         power_w, energy_j: of the job, either one, for the saving in grams; None where it is not known.
         past_days: days before now on which the same advice is tested.
         least_frac: a smaller saving is not worth waiting for.
@@ -88,7 +90,8 @@ def when_document(
     saving = _saving(means, best, outlook.tested, energy_j)
     waited = [day for day in outlook.tested if day.start > 0]
     held = sum(day.realised_frac > 0 for day in waited)
-    sign = _sign(zone, job, best, other, outlook.series, now_s, tz_offset_hours)
+    sign = _sign(zone, job, best, other, "signal", outlook.series, now_s, tz_offset_hours)
+    basis_sign = _sign(zone, job, best, other_basis, "basis", outlook.series, now_s, tz_offset_hours)
     begins_s = now_s + (job.starts() - job.into_h) * S_PER_HOUR
     record = {
         "saving": saving,
@@ -102,6 +105,7 @@ def when_document(
         "held_days": held,
         "held_frac": held / len(waited) if waited else None,
         "other": sign,
+        "other_basis": basis_sign,
     }
     why_not = _why_not(best, record, least_frac)
     wait = why_not is None
@@ -145,6 +149,7 @@ def _nothing_known(value: float, kind: dict[str, str]) -> dict[str, Any]:
         "held_days": None,
         "held_frac": None,
         "other": None,
+        "other_basis": None,
         "verdict": "not worth it",
         "wait_s": 0.0,
         "reason": f"{kind['source']} gives one value for a day or longer: nothing is known hour by hour. "
@@ -189,21 +194,21 @@ def _sign(
     job: Job,
     best: int,
     other: IntensitySource | None,
+    which: Literal["signal", "basis"],
     series: Series,
     now_s: float,
     tz_offset_hours: float,
 ) -> dict[str, Any]:
-    """Whether the same wait saves under the other kind of signal, as far as that can be foreseen."""
-    kind = _OTHER[series.signal]
-    unknown = {"signal": kind, "sign": None, "saving_frac": None}
+    """Whether the same wait saves under the other signal, or on the other basis, as far as that can be foreseen."""
+    kind = _OTHER[getattr(series, which)]
+    unknown = {which: kind, "sign": None, "saving_frac": None}
     if other is None:
         return {**unknown, "note": f"unknown: no {kind} source configured"}
     try:
         record = Record.until(other, zone, now_s, (LEARNING_DAYS, 28, 14, 8, 2))
-        if record.series.signal != kind:
-            raise MixedKinds(
-                f"the second source is {record.series.signal} like the first; the sign wants a {kind} one."
-            )
+        has = getattr(record.series, which)
+        if has != kind:
+            raise MixedKinds(f"the second source is {has} like the first; the sign wants a {kind} one.")
         if record.age_h > _OLDEST_H:
             raise DataGap(f"{record.series.source}: nothing known in the last {_OLDEST_H} hours")
     except (DataGap, SourceUnavailable) as fault:
@@ -214,7 +219,7 @@ def _sign(
     frac = float(1 - means[best] / means[0])
     sign = "saves" if frac > 0 else "costs" if frac < 0 else "none"
     note = f"{record.series.source}: the same wait {sign if frac else 'changes nothing'}"
-    return {"signal": kind, "sign": sign, "saving_frac": frac, "note": note}
+    return {which: kind, "sign": sign, "saving_frac": frac, "note": note}
 
 
 def _why_not(best: int, record: dict[str, Any], least_frac: float) -> str | None:
@@ -236,8 +241,9 @@ def _why_not(best: int, record: dict[str, Any], least_frac: float) -> str | None
             f"The saving of {saving['frac']:.1%} is not sure: "
             f"{saving['low_frac']:.1%} to {saving['high_frac']:.1%} by past errors."
         )
-    if record["other"]["sign"] == "costs":
-        return f"The sign turns with the signal: {record['other']['note']}."
+    for other, kind in (("other", "signal"), ("other_basis", "basis")):
+        if record[other]["sign"] == "costs":
+            return f"The sign turns with the {kind}: {record[other]['note']}."
     return None
 
 

@@ -24,21 +24,32 @@ GUIDED = frozenset({"shadow-price", "fractions", "predictive", "two-choices", "b
 BUDGETED = "budget"
 
 
-def planning_of(scene: Scene, name: str, scale: float) -> Planning | None:
+Counting = Callable[[int, bool, float, "Floats"], "Floats"]
+"""(class, whether of its work that can wait, now, starts of slots in Unix seconds) -> inferences that come in each."""
+
+
+def planning_of(scene: Scene, name: str, scale: float, counting: Counting | None = None) -> Planning | None:
     """How the hours to come are planned for a policy, or None where the policy has no use for it.
 
     Args:
         scene: what it meets.
         name: of the policy.
         scale: factor on all rates, as on the requests.
+        counting: what is foreseen of demand, instead of the operator's profile.
     """
     if name not in GUIDED:
         return None
     simulation, goals = scene.scenario.simulation, scene.scenario.goals
     streams, rates = _streams(scene, scale)
+    kinds = [(k, waits) for k, waits, _ in _kinds(scene)]
 
     def planning(engine: Engine, spent_g: Callable[[float], float]) -> Plan:
-        issued = 0
+        issued, asked_s = 0, scene.offered.start_s
+
+        def expect(i: int, starts_s: Floats) -> Floats:
+            if counting is not None:
+                return counting(*kinds[i], asked_s, starts_s)
+            return rates[i](starts_s) * simulation.slot_s
 
         def foresee(zone: str, starts_s: Floats) -> Floats:
             return scene.signals.foreseen(scene.signals.zones.index(zone), issued, starts_s)
@@ -46,7 +57,7 @@ def planning_of(scene: Scene, name: str, scale: float) -> Planning | None:
         planner = Planner(
             streams,
             foresee,
-            lambda i, starts_s: rates[i](starts_s) * simulation.slot_s,
+            expect,
             engine.waiting.values,
             slot_s=simulation.slot_s,
             horizon_slots=max(1, round(simulation.horizon_hours * S_PER_HOUR / simulation.slot_s)),
@@ -57,8 +68,8 @@ def planning_of(scene: Scene, name: str, scale: float) -> Planning | None:
         )
 
         def plan(now_s: float) -> None:
-            nonlocal issued
-            issued = scene.signals.hour_of(now_s)
+            nonlocal issued, asked_s
+            asked_s, issued = now_s, scene.signals.hour_of(now_s)
             planner.renew(engine.world, now_s)
 
         return plan
@@ -71,16 +82,26 @@ Rate = Callable[["Floats"], "Floats"]
 
 
 def _streams(scene: Scene, scale: float) -> tuple[list[Stream], list[Rate]]:
-    """Each class twice, work that can wait apart, with what the operator expects of it."""
+    """What each kind asks for, with what the operator expects of it."""
     streams, rates = [], []
-    for k, row in enumerate(scene.offered.rows):
+    for k, waits, share in _kinds(scene):
+        row = scene.offered.rows[k]
         deadline_s, zones = limits(scene.scenario, row)
         key = (row.model, row.accuracy_floor_frac, zones)
-        for window_s, share in ((0.0, 1.0 - row.deferrable_frac), (row.deferrable_s, row.deferrable_frac)):
-            if share > 0.0:
-                streams.append(Stream(key=key, window_s=window_s, deadline_s=deadline_s, count=row.count))
-                rates.append(_rate(scene, k, row, share * row.count * scale))
+        window_s = row.deferrable_s if waits else 0.0
+        streams.append(Stream(key=key, window_s=window_s, deadline_s=deadline_s, count=row.count))
+        rates.append(_rate(scene, k, row, share * row.count * scale))
     return streams, rates
+
+
+def _kinds(scene: Scene) -> list[tuple[int, bool, float]]:
+    """Each class twice, work that can wait apart, with its share; a kind without a share is left out."""
+    shares = [
+        (k, waits, row.deferrable_frac if waits else 1.0 - row.deferrable_frac)
+        for k, row in enumerate(scene.offered.rows)
+        for waits in (False, True)
+    ]
+    return [kind for kind in shares if kind[2] > 0.0]
 
 
 def _rate(scene: Scene, k: int, row: TrafficTable, factor: float) -> Rate:

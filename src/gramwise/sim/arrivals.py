@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -107,17 +107,28 @@ def offered(
     order = np.argsort(time_s, kind="stable")
     of = np.repeat(np.arange(len(rows)), [len(each) for each in times])[order]
     draw, can_wait, stretch = (np.concatenate(column)[order] for column in zip(*drawn, strict=True))
-    time_s = time_s[order]
+    columns = {"time_s": time_s[order], "of": of, "draw": draw, "can_wait": can_wait, "stretch": stretch}
+    return offered_of(scenario, rows, start_s, start_s + length_s, columns)
+
+
+def offered_of(
+    scenario: Scenario, rows: Sequence[TrafficTable], start_s: float, end_s: float, columns: Mapping[str, Any]
+) -> Offered:
+    """The requests of columns that were drawn before.
+
+    Args:
+        scenario: goals.
+        rows: the classes.
+        start_s, end_s: of the simulation, Unix seconds.
+        columns: ``time_s``, ``of``, ``draw``, ``can_wait`` and ``stretch`` as in `Offered`, (R,) each.
+    """
+    drawn = (columns[name] for name in ("time_s", "of", "draw", "can_wait"))
     return Offered(
         rows=tuple(rows),
         start_s=start_s,
-        end_s=start_s + length_s,
-        time_s=time_s,
-        of=of,
-        draw=draw,
-        can_wait=can_wait,
-        stretch=stretch,
-        requests=tuple(_requests(scenario, rows, start_s, start_s + length_s, time_s, of, draw, can_wait)),
+        end_s=end_s,
+        requests=tuple(_requests(scenario, rows, start_s, end_s, *drawn)),
+        **columns,
     )
 
 

@@ -27,6 +27,7 @@ from gramwise.sim.ahead import planning_of
 from gramwise.sim.arrivals import classes_of, offered
 from gramwise.sim.bill import Bill, idle_g, policy_row
 from gramwise.sim.limit import Bounds, bounds_of, load_scale
+from gramwise.sim.replay_scene import keep_scene
 from gramwise.sim.rows import write_rows
 from gramwise.sim.signals import signals_of
 from gramwise.sim.trial import Scene, Trial, scene_of, try_policy
@@ -57,7 +58,7 @@ def simulate(
         year: instead of the year of ``simulation.start``.
         policies: by name; by default ``simulation.policies``.
         out: directory in which a run directory is made; None writes nothing.
-        record: with ``out``, keep every decision with what it knew.
+        record: with ``out``, keep every decision with what it knew, and the scene, so that it can be replayed.
         timing: say how long things took on the wall clock, under the key of that name: the only one that differs
             between two equal simulations.
         command: what the user typed, for the record.
@@ -70,13 +71,15 @@ def simulate(
         ConfigError, DataError, ModelError, SourceUnavailable: with file and key for what the user can mend.
         NotVirtual: a policy reached for a thread, a socket or a subprocess.
     """
-    names = _names(scenario, policies)
+    names = checked_names(scenario, policies)
     tell("modelling the machines", 0.0)
     scene, scale = _scene(scenario, traces, year)
     tell("solving the bounds", 0.05)
     bounds = bounds_of(scene)
     directory = _directory(scenario, out, command) if out is not None else None
     try:
+        if directory is not None and record:
+            keep_scene(directory.path, scene, scale)
         trials = []
         for i, name in enumerate(names):
             tell(name, 0.1 + 0.9 * i / len(names))
@@ -94,7 +97,12 @@ def simulate(
     return document
 
 
-def _names(scenario: Scenario, policies: Sequence[str] | None) -> list[str]:
+def checked_names(scenario: Scenario, policies: Sequence[str] | None) -> list[str]:
+    """The policies asked for, or the scenario's, each once.
+
+    Raises:
+        ConfigError: no such policy, or a budget that nobody set.
+    """
     names = list(dict.fromkeys(policies or scenario.simulation.policies))
     for name in names:
         try:

@@ -69,6 +69,15 @@ class Trace:
             )
         return self._years[zone]
 
+    def bases(self, zone: str) -> set[str]:
+        """The bases that every file of ``zone`` has.
+
+        Raises:
+            ConfigError: no such zone; names the nearest.
+            BadReply: a file has neither column.
+        """
+        return set.intersection(*(_bases(self.directory / f"{zone}_{year}.csv") for year in self.years(zone)))
+
     def hourly_values(self, zone: str, year: int) -> Floats:
         """Every hour of a year, from its first in UTC; NaN where the hour is not known.
 
