@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Optional, TypeVar
+from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 
+from gramwise import cli_ahead
 from gramwise.core.errors import (
     ConfigError,
     DataError,
@@ -27,6 +24,7 @@ from gramwise.core.errors import (
     ModelError,
     SourceUnavailable,
 )
+from gramwise.terminal import Json, Scenario, complain, console, print_json, progress, show
 
 EXIT_OURS, EXIT_INPUT, EXIT_DATA, EXIT_INFEASIBLE = 1, 2, 3, 4
 EXIT_INTERRUPTED = 130
@@ -50,12 +48,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON document on standard output and nothing else there.")
-]
-Scenario = Annotated[Path, typer.Argument(help="Scenario file (TOML).", show_default=False)]
-T = TypeVar("T")
-
 
 def main() -> None:
     """Entry point: every fault becomes one sentence on standard error and an exit code."""
@@ -67,19 +59,19 @@ def main() -> None:
             raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; what a bench had measured is kept in its run directory.")
+        complain("interrupted; what a bench had measured is kept in its run directory.")
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
     except GramwiseError as fault:
-        _complain(str(fault))
+        complain(str(fault))
         sys.exit(next((code for kind, code in _EXITS if isinstance(fault, kind)), EXIT_OURS))
     except Exception as fault:
-        show = getattr(fault, "format_message", None)  # a usage error of the command line itself
-        if show is None:
+        said = getattr(fault, "format_message", None)  # a usage error of the command line itself
+        if said is None:
             raise
-        _complain(f"{show()} Try 'gramwise --help'.")
+        complain(f"{said()} Try 'gramwise --help'.")
         sys.exit(EXIT_INPUT)
 
 
@@ -89,38 +81,6 @@ def _stop(*_: object) -> None:
     ):  # a background job of a script: Ctrl-C is not for it
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)
-
-
-def _complain(sentence: str) -> None:
-    Console(stderr=True).print(f"gramwise: {sentence}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
-
-
-def _console() -> Console:
-    return Console()
-
-
-def _show(document: dict[str, Any], view: Callable[[dict[str, Any]], Iterator[Any]], as_json: bool) -> None:
-    if as_json:
-        _print_json(document)
-        return
-    for part in view(document):
-        _console().print(part, highlight=False, markup=False)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """A bar on standard error for what takes longer than a second; silent when nobody watches."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:<36}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda text, done: bar.update(task, description=text, completed=done)
 
 
 @app.callback(invoke_without_command=True)
@@ -167,16 +127,16 @@ def bench(
     read = read_scenario(scenario, given)
     plan = read_plan(plan_file) if plan_file else None
     command = " ".join(["gramwise", *sys.argv[1:]])
-    with _progress(as_json) as progress:
-        summary = asyncio.run(run_bench(read, out=out, plan=plan, command=command, progress=progress))
-        progress("drawing the page", 1.0)
+    with progress(as_json) as tell:
+        summary = asyncio.run(run_bench(read, out=out, plan=plan, command=command, progress=tell))
+        tell("drawing the page", 1.0)
         run = load_run(summary["run_dir"])
         page = write_html(run, Path(summary["run_dir"]) / "report.html")
     if as_json:
-        _print_json(summary)
+        print_json(summary)
         return
     if run.summary is not None:
-        bench_table(run.summary, _console())
+        bench_table(run.summary, console())
     typer.echo(f"\nRun directory: {summary['run_dir']}\nPage:          {page}")
 
 
@@ -207,9 +167,9 @@ def profile(
     from gramwise.show_plan import profiling
 
     read = read_scenario(scenario)
-    with _progress(as_json) as progress:
-        document = asyncio.run(profile_model(read, model, variant, out=out, tell=progress))
-    _show(document, profiling, as_json)
+    with progress(as_json) as tell:
+        document = asyncio.run(profile_model(read, model, variant, out=out, tell=tell))
+    show(document, profiling, as_json)
 
 
 @app.command()
@@ -251,7 +211,7 @@ def plan(
 
     read = read_scenario(scenario)
     check_place(out)
-    with _progress(as_json) as progress:
+    with progress(as_json) as tell:
         document = make_plan(
             read,
             objective=objective,
@@ -260,10 +220,10 @@ def plan(
             method=method,
             variant=variant,
             profile=profile_file,
-            tell=progress,
+            tell=tell,
         )
         write_plan(document, out)
-    _show(document, planning, as_json)
+    show(document, planning, as_json)
     if not as_json:
         typer.echo(f"\nPlan: {out}   Run it: gramwise bench {scenario} --plan {out}")
 
@@ -300,11 +260,11 @@ def cut(
 
     real = [read_inputs(file) for file in inputs or ()]
     sizes = dict(_dimension(text) for text in dim or ())
-    with _progress(as_json) as progress:
+    with progress(as_json) as tell:
         document = cut_model(
-            model, at, out, batch=batch, dims=sizes, inputs=real, tell=lambda text: progress(text, 0.5)
+            model, at, out, batch=batch, dims=sizes, inputs=real, tell=lambda text: tell(text, 0.5)
         )
-    _show(document, cutting, as_json)
+    show(document, cutting, as_json)
 
 
 @app.command()
@@ -319,42 +279,55 @@ def explain(
 
     document = look_up(run, request)
     if as_json:
-        _print_json(document)
+        print_json(document)
         return
     for part in explanation(document):
-        _console().print(part, highlight=False)
+        console().print(part, highlight=False)
 
 
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run directories.", show_default=False)],
+    figures: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for the pictures of a simulation or sweep, as SVG and PNG."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show a run again, write its page, or set several runs side by side."""
+    from gramwise.report.load import is_simulation
+
+    if len(runs) == 1 and is_simulation(runs[0]):
+        cli_ahead.report(runs[0], figures, as_json)
+        return
+    if figures is not None:
+        raise ConfigError(
+            "pictures are drawn of one simulation or sweep.", key="--figures", fix="Name its run directory."
+        )
     from gramwise.report.compare import compare
     from gramwise.report.html import write_html
     from gramwise.report.load import load_run
     from gramwise.report.table import bench_table
 
-    with _progress(as_json) as progress:
-        progress("reading the runs", 0.0)
+    with progress(as_json) as tell:
+        tell("reading the runs", 0.0)
         loaded = [load_run(path) for path in runs]
         if len(loaded) == 1:
-            progress("drawing the page", 0.5)
+            tell("drawing the page", 0.5)
             page = write_html(loaded[0], runs[0] / "report.html")
     if len(loaded) == 1:
         if as_json:
-            _print_json(compare(loaded).document)
+            print_json(compare(loaded).document)
             return
         if loaded[0].summary is not None:
-            bench_table(loaded[0].summary, _console(), finished=loaded[0].finished)
+            bench_table(loaded[0].summary, console(), finished=loaded[0].finished)
         typer.echo(f"\nPage: {page}")
         return
     comparison = compare(loaded)
     if as_json:
-        _print_json(comparison.document)
+        print_json(comparison.document)
     else:
-        _console().print(comparison)
+        console().print(comparison)
 
 
 @app.command()
@@ -373,15 +346,15 @@ def inspect(
     from gramwise.show import inspection
 
     sizes = dict(_dimension(text) for text in dim or ())
-    with _progress(as_json) as progress:
-        progress("reading the model", 0.0)
+    with progress(as_json) as tell:
+        tell("reading the model", 0.0)
         path = resolve(model, Path(), source="gramwise inspect", key="MODEL")
         document = inspect_model(path, batch=batch, dims=sizes)
     if as_json:
-        _print_json(document)
+        print_json(document)
         return
     for part in inspection(document):
-        _console().print(part, highlight=False)
+        console().print(part, highlight=False)
 
 
 def _dimension(text: str) -> tuple[str, int]:
@@ -408,12 +381,12 @@ def doctor(
     found = examine()
     document = {**found.to_document(), "caps": examine_caps()}
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         for part in diagnosis(document):
-            _console().print(part, highlight=False)
+            console().print(part, highlight=False)
     if require_measured and not found.measured:
-        _complain("no source of measured energy is readable here, and --require-measured was given.")
+        complain("no source of measured energy is readable here, and --require-measured was given.")
         raise typer.Exit(EXIT_DATA)
 
 
@@ -427,7 +400,7 @@ def schema(
 
     if of != "scenario":
         raise ConfigError(f"there is no schema called {of!r}.", fix="Write: gramwise schema scenario.")
-    _print_json(scenario_schema())
+    print_json(scenario_schema())
 
 
 @app.command()
@@ -445,10 +418,12 @@ def init(
 
     facts = write_starter(path, zone=zone, force=force)
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     else:
         typer.echo(f"Wrote {path}. Read it, change what is not so, then run: gramwise bench {path}")
 
+
+cli_ahead.register(app)
 
 if __name__ == "__main__":
     main()

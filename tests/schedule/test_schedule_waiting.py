@@ -210,7 +210,11 @@ def test_prices_are_those_of_the_row_itself(fleet: Fleet) -> None:
     seen = prices(remembering, 0)
     assert seen.path_g == [400.0, 200.0, 600.0, 300.0]
     assert (seen.low_g, seen.high_g, seen.step_s) == (200.0, 600.0, SLOT_S)
-    assert prices(remembering, 1).path_g == [300.0, 500.0, 1000.0]  # twice the intensity: PUE; the gap is left out
+    assert prices(remembering, 1).path_g == [
+        300.0,
+        500.0,
+        1000.0,
+    ]  # twice the intensity: PUE; the gap is left out
     assert prices(remembering, 2).path_g == [900.0]  # nothing is remembered of Z
 
 

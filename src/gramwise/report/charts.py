@@ -21,6 +21,7 @@ from gramwise.report.wording import percent, printable, quantity, scale
 GREEN, BLUE, ORANGE, GREY, INK = "#009E73", "#56B4E9", "#D55E00", "#6B7280", "#1F2933"
 NODE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 WIDTH_IN = 6.6
+DOTS_PER_INCH = 160
 FONT = "DejaVu Sans"
 _STYLE = {
     "svg.fonttype": "none",
@@ -223,28 +224,78 @@ def captured_chart(summary: Summary) -> Chart:
 
 
 def _svg(key: str, draw: Callable[[Any], None], *, height_in: float) -> str:
+    def paint(figure: Any) -> None:
+        axes = figure.add_subplot()
+        axes.patch.set_alpha(0)
+        draw(axes)
+
+    return embedded(key, paint, width_in=WIDTH_IN, height_in=height_in)
+
+
+def embedded(key: str, paint: Callable[[Any], None], *, width_in: float, height_in: float) -> str:
+    """A drawing as SVG text that shares a page with others: no XML head, ids of its own, as wide as its holder.
+
+    Args:
+        key: starts every id.
+        paint: puts axes and all else on the matplotlib figure that it is given.
+        width_in, height_in: of the figure, inches.
+
+    Raises:
+        SourceUnavailable: matplotlib is not installed.
+    """
+    drawn = _drawn(key, paint, (width_in, height_in), "svg", see_through=True)
+    return _embeddable(drawn.decode("utf-8"), key)
+
+
+def picture(key: str, paint: Callable[[Any], None], kind: str, *, width_in: float, height_in: float) -> bytes:
+    """A drawing on white as the content of a file of its own; arguments as in `embedded`.
+
+    Args:
+        kind: ``"svg"`` or ``"png"``.
+
+    Raises:
+        SourceUnavailable: matplotlib is not installed.
+    """
+    return _drawn(key, paint, (width_in, height_in), kind, see_through=False)
+
+
+def _drawn(
+    key: str, paint: Callable[[Any], None], size_in: tuple[float, float], kind: str, *, see_through: bool
+) -> bytes:
     try:
         import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
     except ImportError as error:
         raise SourceUnavailable("charts need matplotlib: pip install 'gramwise[plot]'") from error
     import io
 
-    out = io.StringIO()
+    out = io.BytesIO()
+    # Without dates and versions the same run gives the same bytes.
+    silent = (
+        {"Date": None, "Creator": None, "Format": None, "Type": None} if kind == "svg" else {"Software": None}
+    )
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": f"gramwise-{key}"}), warnings.catch_warnings():
         # A node named in a script that the drawing font lacks is still drawn: by the reader's own fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
-        FigureCanvasSVG(figure)
-        figure.patch.set_alpha(0)
-        axes = figure.add_subplot()
-        axes.patch.set_alpha(0)
-        draw(axes)
-        figure.savefig(
-            out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
-    return _embeddable(out.getvalue(), key)
+        figure = Figure(figsize=size_in, dpi=DOTS_PER_INCH, layout="constrained")
+        (FigureCanvasSVG if kind == "svg" else FigureCanvasAgg)(figure)
+        if see_through:
+            figure.patch.set_alpha(0)
+        paint(figure)
+        _settle(figure)
+        figure.savefig(out, format=kind, metadata=silent)
+    return out.getvalue()
+
+
+def _settle(figure: Any) -> None:
+    """Lay the axes out once and for all, on rounded places."""
+    # Places of several axes come out of a solver with noise in their last digits, and ids are made from them.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(edge, 6) for edge in axes.get_position(original=True).bounds])
 
 
 def _embeddable(svg: str, key: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from gramwise.core.errors import RunDirectoryError, SourceUnavailable
 from gramwise.core.quantity import Quantity
-from gramwise.report.charts import bench_charts
+from gramwise.report.charts import Chart, bench_charts
 from gramwise.report.columns import Column, decision_columns, outcome_columns
 from gramwise.report.document import VIRTUAL, NodeRow, Summary
 from gramwise.report.load import Run
@@ -52,10 +52,18 @@ def write_html(run: Run, path: str | Path) -> Path:
     Raises:
         RunDirectoryError: the file cannot be written.
     """
-    target = Path(path)
+    return write_whole(page(run), Path(path))
+
+
+def write_whole(content: str, target: Path) -> Path:
+    """Write a page so that an older one is replaced only by a whole new one; returns ``target``.
+
+    Raises:
+        RunDirectoryError: the file cannot be written.
+    """
     part = target.with_name(f".{target.name}.part")
     try:
-        part.write_text(page(run), encoding="utf-8")
+        part.write_text(content, encoding="utf-8")
         part.replace(target)
     except OSError as error:
         if part.is_file():
@@ -69,13 +77,18 @@ def write_html(run: Run, path: str | Path) -> Path:
 def page(run: Run) -> str:
     """The page as text. The same run gives the same text."""
     title = f"{printable(run.summary.scenario)}: grams per inference"
-    style = files("gramwise.report").joinpath("page.css").read_text(encoding="utf-8")
     sections = (_results, _charts, _nodes, _balance, _provenance, _boundaries, _facts)
+    return frame(title, _opening(run, title), *(write(run) for write in sections))
+
+
+def frame(title: str, *content: str) -> str:
+    """A whole document around finished pieces, with the style sheet inside it."""
+    style = files("gramwise.report").joinpath("page.css").read_text(encoding="utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{_opening(run, title)}\n"
-        + "\n".join(write(run) for write in sections)
+        f"<title>{text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        + "\n".join(content)
         + "\n</body>\n</html>\n"
     )
 
@@ -129,13 +142,18 @@ def _charts(run: Run) -> str:
             f"This page was written without charts: {error}; then write the page again with gramwise report."
         )
         return section("Charts", paragraph(how, "note"))
-    figures = [
-        f"<figure>\n<h3>{text(chart.title)}</h3>\n"
-        + chart.svg.replace("<svg ", f'<svg role="img" aria-label="{text(chart.label)}" ', 1)
-        + f"\n<figcaption>{text(chart.caption)}</figcaption>\n</figure>"
-        for chart in charts
-    ]
+    figures = [figure(chart) for chart in charts]
     return section("Charts", '<div class="charts">', *figures, "</div>")
+
+
+def figure(chart: Chart) -> str:
+    """A chart with its title, its words for those who cannot see it, and its caption."""
+    label = f'<svg role="img" aria-label="{text(chart.label)}" '
+    return (
+        f"<figure>\n<h3>{text(chart.title)}</h3>\n"
+        + chart.svg.replace("<svg ", label, 1)
+        + f"\n<figcaption>{text(chart.caption)}</figcaption>\n</figure>"
+    )
 
 
 def _nodes(run: Run) -> str:
@@ -256,10 +274,15 @@ def _boundaries(run: Run) -> str:
 
 
 def _facts(run: Run) -> str:
-    known = {"folder": run.path.name, **{key: value for key, value in run.facts.items() if key != "schema"}}
+    return run_facts(run.path, run.facts, run.scenario_text)
+
+
+def run_facts(path: Path, facts: Mapping[str, object], scenario_text: str) -> str:
+    """The last section of a page: ``run.toml`` as a list, and the scenario as it stands."""
+    known = {"folder": path.name, **{key: value for key, value in facts.items() if key != "schema"}}
     terms = "".join(f"<dt>{text(key)}</dt><dd>{text(_fact(value))}</dd>" for key, value in known.items())
     # Line ends are wanted here, so the text is made safe line by line.
-    lines = "\n".join(text(line) for line in run.scenario_text.expandtabs(4).splitlines())
+    lines = "\n".join(text(line) for line in scenario_text.expandtabs(4).splitlines())
     scenario = f"<details><summary>The scenario</summary>\n<pre>{lines}</pre>\n</details>" if lines else ""
     origin = "<footer><p>Written by gramwise from the run directory alone.</p></footer>"
     return section("The run", f"<dl>{terms}</dl>", scenario, origin)

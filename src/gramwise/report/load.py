@@ -21,6 +21,8 @@ from gramwise.report.document import Summary, parse_summary
 from gramwise.report.recount import NodeWindow, OutcomeRow, summary_from_outcomes
 
 RUN_SCHEMA = 1
+SIMULATED = ("gramwise.simulate/1", "gramwise.sweep/1")
+"""Schemas of summaries that `gramwise.report.ahead` reads."""
 Row = TypeVar("Row", OutcomeRow, NodeWindow)
 
 
@@ -66,11 +68,17 @@ def load_run(path: str | Path) -> Run:
         RunDirectoryError: not a run, another schema, a file missing or broken; says which, and what to do.
     """
     folder = Path(path)
-    facts = _facts(folder)
+    facts = read_facts(folder)
+    if is_simulation(folder):
+        raise RunDirectoryError(
+            f"{folder} holds a simulation, which is not set beside runs of gramwise bench; "
+            "show it alone: gramwise report with this folder only."
+        )
     finished = facts.get("finished") is True
     outcomes = _rows(folder / "outcomes.csv", OutcomeRow, whole=finished)
     windows = _rows(folder / "nodes.csv", NodeWindow, whole=finished)
-    summary = _summary(folder / "summary.json")
+    document = read_summary(folder)
+    summary = None if document is None else parse_summary(document, str(folder / "summary.json"))
     if summary is None and not outcomes:
         raise RunDirectoryError(
             f"{folder} holds neither summary.json nor a single outcome in outcomes.csv, so there is nothing "
@@ -82,7 +90,7 @@ def load_run(path: str | Path) -> Run:
         id=str(facts.get("id") or folder.resolve().name),
         finished=finished and summary is not None,
         facts=facts,
-        scenario_text=_text(scenario) if scenario.is_file() else "",
+        scenario_text=read_text(scenario) if scenario.is_file() else "",
         summary=summary or summary_from_outcomes(facts, outcomes, windows),
         recounted=summary is None,
         outcomes=outcomes,
@@ -90,7 +98,12 @@ def load_run(path: str | Path) -> Run:
     )
 
 
-def _facts(folder: Path) -> dict[str, object]:
+def read_facts(folder: Path) -> dict[str, object]:
+    """``run.toml`` with nested tables as dotted keys.
+
+    Raises:
+        RunDirectoryError: not a run, or another schema.
+    """
     file = folder / "run.toml"
     if not file.is_file():
         what = "there is no such folder" if not folder.is_dir() else "it has no run.toml"
@@ -98,7 +111,7 @@ def _facts(folder: Path) -> dict[str, object]:
             f"{folder} is not a run directory: {what}; give a folder that gramwise bench wrote."
         )
     try:
-        document = tomllib.loads(_text(file))
+        document = tomllib.loads(read_text(file))
     except tomllib.TOMLDecodeError as error:
         raise RunDirectoryError(f"{file} is not valid TOML: {error}; run gramwise bench again.") from error
     facts = _dotted({k: v for k, v in document.items() if k != "run"})
@@ -118,12 +131,18 @@ def _dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
     return flat
 
 
-def _summary(file: Path) -> Summary | None:
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """``summary.json`` of a run of any kind; its ``schema`` says which. None when the run has none.
+
+    Raises:
+        RunDirectoryError: it is not a JSON object.
+    """
+    file = folder / "summary.json"
     if not file.is_file():
         return None
     try:
         # Python writes NaN where JSON has null: both say unknown.
-        document = json.loads(_text(file), parse_constant=lambda _: None)
+        document = json.loads(read_text(file), parse_constant=lambda _: None)
     except ValueError as error:
         raise RunDirectoryError(
             f"{file} is not valid JSON: {error}; delete it to see what outcomes.csv holds, "
@@ -131,13 +150,25 @@ def _summary(file: Path) -> Summary | None:
         ) from error
     if not isinstance(document, dict):
         raise RunDirectoryError(f"{file} is not a bench document; run gramwise bench again.")
-    return parse_summary(document, str(file))
+    return document
+
+
+def is_simulation(path: str | Path) -> bool:
+    """Whether ``gramwise simulate`` or ``gramwise sweep`` wrote it, so that `gramwise.report.ahead` reads it.
+
+    Raises:
+        RunDirectoryError: not a run directory.
+    """
+    folder = Path(path)
+    return (
+        read_facts(folder).get("simulated") is True or (read_summary(folder) or {}).get("schema") in SIMULATED
+    )
 
 
 def _rows(file: Path, kind: type[Row], *, whole: bool) -> tuple[Row, ...]:
     if not file.is_file():
         return ()
-    text = _text(file)
+    text = read_text(file)
     if not whole and not text.endswith("\n"):
         text = text[: text.rfind("\n") + 1]  # the line that was being written when the run stopped
     reader = csv.DictReader(io.StringIO(text))
@@ -161,7 +192,12 @@ def _row(file: Path, line: int, kind: type[Row], cells: Mapping[str, str | None]
     return kind(**values)
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The text of a file of a run.
+
+    Raises:
+        RunDirectoryError: it cannot be read.
+    """
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
