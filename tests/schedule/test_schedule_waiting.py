@@ -98,12 +98,25 @@ def test_what_nobody_can_do_in_time_now_waits_for_the_queue(fleet: Fleet, ask: A
     for name in WAITING:
         policy = load_policy(name)
         decision = policy.decide(ask(deadline_s=1.0, deferrable_until_s=50.0), s)
-        assert decision.start_s == pytest.approx(2.0 + 0.01 - 1.0)
+        # Until the shorter queue, taken for twice as long, would be in time.
+        assert decision.start_s == pytest.approx(2 * 2.0 + 0.01 - 1.0)
         assert decision.row == 0  # what it is worth then is decided then
         assert policy.decide(ask(deadline_s=1.0, deferrable_until_s=0.5), s).start_s == 0.5
         assert policy.decide(ask(deadline_s=1.0), s).row == -1  # who cannot wait is not put off
         hopeless = policy.decide(ask(deadline_s=0.001, deferrable_until_s=50.0), s)
         assert (hopeless.row, hopeless.start_s) == (-1, None)
+
+
+def test_work_that_can_wait_leaves_half_of_the_queue_to_work_that_cannot(fleet: Fleet, ask: Ask) -> None:
+    s = fleet({"backlog_s": 0.6, "intensity": 100.0})
+    for name in WAITING:
+        policy = load_policy(name)
+        assert policy.decide(ask(deadline_s=1.0), s).row == 0
+        patient = policy.decide(ask(deadline_s=1.0, deferrable_until_s=50.0), s)
+        assert patient.start_s is not None
+        assert policy.decide(ask(deadline_s=1.0, deferrable_until_s=0.0), s).start_s is None  # its time has come
+        short = dataclasses.replace(s, backlog_s=np.array([0.4]))
+        assert policy.decide(ask(deadline_s=1.0, deferrable_until_s=50.0), short).start_s is None
 
 
 # --- predictive -----------------------------------------------------------------------------------------------------

@@ -73,12 +73,21 @@ def test_the_seed_fixes_everything_and_another_class_changes_nothing(tmp_path: P
 def test_who_can_wait_and_until_when(tmp_path: Path) -> None:
     row = traffic(rate_per_s=0.2, deferrable_frac=0.3, deferrable_s=7200.0)
     got = draw(small(tmp_path, row, hours=12.0))
+    cut: list[float] = []
     assert got.can_wait.mean() == pytest.approx(0.3, abs=0.03)
     for request, can in zip(got.requests, got.can_wait.tolist(), strict=True):
         if can:
-            assert request.deferrable_until_s == min(request.arrival_s + 7200.0, got.end_s)
+            assert request.deferrable_until_s is not None
+            if request.arrival_s + 7200.0 <= got.end_s:
+                assert request.deferrable_until_s == request.arrival_s + 7200.0
+            else:
+                assert request.arrival_s <= request.deferrable_until_s <= got.end_s
+                cut.append(request.deferrable_until_s)
         else:
             assert request.deferrable_until_s is None
+    # Work that the end cuts short is not all due at one moment.
+    assert len(set(cut)) == len(cut) > 50
+    assert sum(until_s > got.end_s - 600.0 for until_s in cut) < len(cut) / 2
 
 
 def test_stretch_has_mean_one_and_the_asked_spread(tmp_path: Path) -> None:

@@ -226,7 +226,8 @@ class Planner:
 
     def _due_slot(self, request: Request, first_s: float, ahead: int) -> int:
         limit_s = first_s if request.deferrable_until_s is None else request.deferrable_until_s
-        return min(max(0, int((limit_s - first_s) // self.slot_s)), ahead - 1)
+        # The last slot that begins before the limit: what may start until its edge is due in the slot before it.
+        return min(max(0, math.ceil((limit_s - first_s) / self.slot_s) - 1), ahead - 1)
 
     def _g_per_j(self, snapshot: Snapshot, starts_s: Floats) -> Floats:
         """Grams of a joule, (N, T); a zone's last known value holds on where foresight ends, unknown stays unknown."""

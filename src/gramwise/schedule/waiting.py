@@ -34,6 +34,10 @@ LEAST_OF_HIGHEST = 1e-3
 BEAR_FRAC = 0.01
 """Share of the time until its latest start that a request waits at least where all queues are full (our choice)."""
 
+YIELDING = 2.0
+"""Work that can still wait joins a queue only where its wait is at most half of what its deadline allows. The other half
+stays for work that cannot: or a plan that fills the clean hours would make that late (docs/method/policies.md)."""
+
 _SLACK = 1.0 + 1e-9
 """On a flat grid the reservation price is the price itself but for rounding."""
 
@@ -51,10 +55,10 @@ class Waiting(TablePolicy[Prepared]):
     def decide(self, request: Request, snapshot: Snapshot) -> Decision:
         """Choose row and moment; ``start_s`` is never after ``request.deferrable_until_s``."""
         ready = self.prepared(request, snapshot)
-        row = self.choose(ready, request, snapshot)
         limit_s = request.deferrable_until_s
         if limit_s is None or not limit_s > snapshot.at_s:
-            return Decision(request, snapshot, self, row)
+            return Decision(request, snapshot, self, self.choose(ready, request, snapshot))
+        row = self.choose(ready, request, crowded(snapshot))
         full_until_s = None
         if row < 0:
             row = self.choose(ready, request, idle(snapshot))
@@ -70,6 +74,7 @@ class Waiting(TablePolicy[Prepared]):
 
     def _room_s(self, request: Request, snapshot: Snapshot) -> float:
         """When the shortest queue would be in time again if nothing more came; not before one service from now."""
+        snapshot = crowded(snapshot)
         rows, table = surviving(self.filters, request, snapshot), snapshot.plans
         service_s = finish_s(request, np.zeros(len(rows)), table.fixed_s[rows], table.latency_s[rows])
         deadline_s = math.inf if request.deadline_s is None else request.deadline_s
@@ -87,6 +92,11 @@ class Waiting(TablePolicy[Prepared]):
             verdict._replace(scores={**verdict.scores, "put_off_s": put_off_s}) if verdict.chosen else verdict
             for verdict in self._judge(decision.row, request, idle(snapshot))
         ]
+
+
+def crowded(snapshot: Snapshot) -> Snapshot:
+    """The same snapshot with every queue as long again: what work that can still wait takes them for."""
+    return dataclasses.replace(snapshot, backlog_s=snapshot.backlog_s * YIELDING)
 
 
 def idle(snapshot: Snapshot) -> Snapshot:

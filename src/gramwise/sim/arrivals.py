@@ -21,6 +21,7 @@ from gramwise.core.errors import ConfigError, DataError
 from gramwise.core.units import S_PER_HOUR
 from gramwise.fleet.scenario import Scenario
 from gramwise.fleet.traffic import TrafficTable
+from gramwise.schedule.alias import chance as lot
 from gramwise.sim.demand import hourly_requests
 
 if TYPE_CHECKING:
@@ -132,6 +133,10 @@ def offered_of(
     )
 
 
+_LAST_HOURS = 1
+"""Salt of the chance by which the last windows are cut."""
+
+
 def _generator(seed: int, row: TrafficTable, what: int) -> np.random.Generator:
     """By name and not by position: a class keeps its requests when another one is added before it."""
     return np.random.default_rng((seed, zlib.crc32(row.name.encode()), 1 + what))
@@ -174,7 +179,8 @@ def _requests(
     draw: Floats,
     can_wait: Bools,
 ) -> Iterable[Request]:
-    """Records; work that can wait is due when the simulation ends, so that all policies do the same work."""
+    """Records. Work that can wait is due when the simulation ends, so that all policies do the same work; where its
+    window would pass the end it gets a part of what is left, by chance, or all of it would be due at one moment."""
     bounds = [limits(scenario, row) for row in rows]
     columns = zip(time_s.tolist(), of.tolist(), draw.tolist(), can_wait.tolist(), strict=True)
     for seq, (after_s, k, chance, patient) in enumerate(columns):
@@ -190,8 +196,15 @@ def _requests(
             count=row.count,
             accuracy_floor_frac=row.accuracy_floor_frac,
             allowed_zones=zones,
-            deferrable_until_s=min(arrival_s + row.deferrable_s, end_s) if patient else None,
+            deferrable_until_s=_until_s(arrival_s, row.deferrable_s, end_s, chance) if patient else None,
         )
+
+
+def _until_s(arrival_s: float, window_s: float, end_s: float, draw: float) -> float:
+    until_s = arrival_s + window_s
+    if until_s <= end_s:
+        return until_s
+    return arrival_s + lot(draw, _LAST_HOURS) * (end_s - arrival_s)
 
 
 def limits(scenario: Scenario, row: TrafficTable) -> tuple[float | None, frozenset[str] | None]:

@@ -150,10 +150,8 @@ def _plan(view: View) -> SlotSolution:
 
 
 def shadow_price(view: View) -> Flow:
-    """Least grams + price x busy seconds, with the prices that the last hour's program left."""
-    price = np.roll(_plan(view).price_g_per_s, 1, axis=1)
-    price[:, 0] = 0.0
-    return _ranked(view, _priced(view, price))
+    """Least grams + price x busy seconds, with the prices of the hour's program; equal scores go to the first plan."""
+    return _ranked(view, _priced(view, _plan(view).price_g_per_s))
 
 
 def by_fractions(view: View) -> Flow:
@@ -163,7 +161,7 @@ def by_fractions(view: View) -> Flow:
 
 
 def two_choices(view: View) -> Flow:
-    """Two plans drawn by the hour's fractions, the one with fewer grams; spill by grams where it is full."""
+    """Two plans drawn by the hour's fractions, the one with fewer grams until its queue has made the other as good."""
     shares = fractions_of(_plan(view).served)
     order = np.argsort(view.now_g, axis=1, kind="stable")
     ranked = np.take_along_axis(shares, order, axis=1)
@@ -173,7 +171,11 @@ def two_choices(view: View) -> Flow:
     best = np.zeros_like(shares)
     np.put_along_axis(best, order, before**2 - after**2, axis=1)
     best *= shares.sum(axis=1, keepdims=True) > 0
-    return _by_shares(view, best, view.now_g)
+    case, nowhere = view.case, np.full(shares.shape, np.inf)
+    served, left, room = split(best, nowhere, _at_once(case), case, case.capacity_s)
+    more, unserved, room = split(shares, _priced(view, _plan(view).price_g_per_s), left, case, room)
+    served += more
+    return Flow(served=served, unserved=_soonest(case, served, unserved, room), started=case.waiting)
 
 
 def lyapunov(view: View) -> Flow:
