@@ -13,7 +13,7 @@ help:
 	@echo "make demo    set up, run the main job, print the table, write a run directory with an HTML page"
 	@echo "make test    set up, run the tests"
 	@echo "make check   format, lint, types, layers"
-	@echo "make bench   every benchmark of the README (about half an hour); JSON under .cache/benchmarks"
+	@echo "make bench   every benchmark of the README (about an hour); JSON under .cache/benchmarks"
 	@echo "make lock    resolve the dependencies anew into constraints.txt"
 
 demo: $(VENV)/.demo

@@ -22,6 +22,12 @@ NAMES = (
     "profiled_split",
     "three_stages",
     "pieces",
+    "forecast",
+    "decision_ahead",
+    "slot_program",
+    "simulate",
+    "year_sweep",
+    "oracle_gap --quick --weeks 6",  # all of it takes more than an hour
 )
 
 
@@ -31,7 +37,10 @@ def main() -> int:
     for name in NAMES:
         print(f"== {name}", file=sys.stderr)
         done = subprocess.run(
-            [sys.executable, str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True, check=False
+            [sys.executable, str(HERE / f"{name.split()[0]}.py"), *name.split()[1:]],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
         )
         if done.returncode:
             missed.append(name)

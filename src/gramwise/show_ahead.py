@@ -27,8 +27,10 @@ def simulate_view(document: dict[str, Any]) -> Iterator[RenderableType]:
     fit = grams_scale(s)
     yield _policies(s, fit, f"{printable(s.scenario)}, simulated: {_work(s)}")
     latencies = new_table(
-        "policy", *right("p50", "p95", "p99", "late", "refused", "lost", "retried", "deferred by")
+        Column("policy", no_wrap=True),
+        *right("p50", "p95", "p99", "late", "refused", "lost", "retried", "deferred by"),
     )
+    latencies.padding = (0, 1, 0, 0)
     for policy in document["policies"]:
         took = policy.get("latency_s") or {}
         times = (

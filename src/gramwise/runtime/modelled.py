@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gramwise.core.decision import Floats
 
 
-_ROOFLINE = "Service times modelled: roofline of catalogue peaks, a lower limit of time"
+_ROOFLINE = "modelled: roofline of catalogue peaks, a lower limit of time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
