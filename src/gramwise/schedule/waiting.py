@@ -35,8 +35,8 @@ BEAR_FRAC = 0.01
 """Share of the time until its latest start that a request waits at least where all queues are full (our choice)."""
 
 YIELDING = 2.0
-"""Work that can still wait joins a queue only where its wait is at most half of what its deadline allows. The other half
-stays for work that cannot: or a plan that fills the clean hours would make that late (docs/method/policies.md)."""
+"""Work that can still wait joins a queue only where its wait is at most half of what its deadline allows. The other
+half stays for work that cannot: or a plan that fills the clean hours would make that late (docs/method/policies.md)."""
 
 _SLACK = 1.0 + 1e-9
 """On a flat grid the reservation price is the price itself but for rounding."""

@@ -283,7 +283,11 @@ def case_of(
         start_s=start_s,
         missing=missing,
         forecast=how,
-        provenance=(*table.provenance, *said, *_blurred(scenario.simulation.forecast_error_frac)),
+        provenance=(
+            *(f"Times and joules are {sentence}." for sentence in table.provenance),
+            *said,
+            *_blurred(scenario.simulation.forecast_error_frac),
+        ),
         # Of the hours that count, as all else is.
         idle_g=float((np.array(idle_w, dtype=float)[:, None] * S_PER_HOUR * true)[:, open_hours].sum())
         if known_idle
