@@ -208,8 +208,12 @@ def test_bad_input_is_told_in_a_sentence(
     (years / "FR_2021.csv").unlink()
     (html / "DE_2022.csv").write_text("<html><body>404</body></html>\n")
     places = {
-        "week": EXAMPLES / "week-ahead.toml", "year": EXAMPLES / "year.toml",
-        "traces": traces, "holes": holes, "years": years, "html": html,
+        "week": EXAMPLES / "week-ahead.toml",
+        "year": EXAMPLES / "year.toml",
+        "traces": traces,
+        "holes": holes,
+        "years": years,
+        "html": html,
     }
     done = cli(*(each.format(**places) for each in arguments), ELECTRICITY_MAPS_TOKEN="")
     assert done.code == code, done.err

@@ -27,7 +27,9 @@ def line(text: str, start: str) -> str:
 def test_simulate_names_the_best_and_what_cannot_be_compared() -> None:
     text = shown(simulate_view, document("gramwise.simulate/1"))
     assert "simulated" in text.splitlines()[0]
-    wanted = "* smart 2.10 +5.00 % 98.3 % 0.0 % 10.0 % 99.0 %"  # dropped and missed are the same here: one column
+    wanted = (
+        "* smart 2.10 +5.00 % 98.3 % 0.0 % 10.0 % 99.0 %"  # dropped and missed are the same here: one column
+    )
     assert line(text, "* smart").split() == wanted.split()
     assert line(text, "x lazy").split()[3:5] == ["-", "-"]
     assert "x dropped requests, not comparable" in " ".join(text.split())

@@ -114,7 +114,9 @@ def test_work_that_can_wait_leaves_half_of_the_queue_to_work_that_cannot(fleet: 
         assert policy.decide(ask(deadline_s=1.0), s).row == 0
         patient = policy.decide(ask(deadline_s=1.0, deferrable_until_s=50.0), s)
         assert patient.start_s is not None
-        assert policy.decide(ask(deadline_s=1.0, deferrable_until_s=0.0), s).start_s is None  # its time has come
+        assert (
+            policy.decide(ask(deadline_s=1.0, deferrable_until_s=0.0), s).start_s is None
+        )  # its time has come
         short = dataclasses.replace(s, backlog_s=np.array([0.4]))
         assert policy.decide(ask(deadline_s=1.0, deferrable_until_s=50.0), short).start_s is None
 
