@@ -101,10 +101,9 @@ def test_a_horizon_shorter_than_the_window_still_keeps_the_window() -> None:
 def test_plans_make_room_for_what_cannot_wait() -> None:
     # Hour 1 is clean but full of work that cannot wait: what waits runs in hour 2, not on the dirty node in hour 1.
     case = case_from(
-        [[1.0, 1.0]], [[1.0, 1.0]], [[5.0, 1.0, 2.0], [50.0, 50.0, 50.0]], 3600.0, [[0.0, 3600.0 / 0.95, 0.0]],
+        [[1.0, 1.0]], [[1.0, 1.0]], [[5.0, 1.0, 2.0], [50.0, 50.0, 50.0]], 3600.0, [[0.0, 3600.0, 0.0]],
         waiting=[[100.0, 0.0, 0.0]], window=[2],
     )  # fmt: skip
-    case = dataclasses.replace(case, fixed=np.array([[0.0, 3600.0, 0.0]]))
     done = predictive(case)
     assert done.started[0] == pytest.approx([0.0, 0.0, 100.0])
     assert done.served[0, 1].sum() == pytest.approx(0.0, abs=1e-6)

@@ -113,11 +113,20 @@ class Case:
         return coming - index
 
     def known_perfectly(self) -> Case:
-        """The same with hours to come known as they came true; a gap is the value before, nobody runs there."""
+        """The same with intensity and demand of hours to come known as they came true.
+
+        In a gap the intensity is the value before: nobody runs there, and plans need a number.
+        """
         hours, ahead = self.known_g_per_j.shape[1:]
         at = np.minimum(np.arange(hours)[:, None] + np.arange(ahead)[None], hours - 1)
         truth = np.array([carried(row) for row in self.g_per_j])
-        return replace(self, known_g_per_j=truth[:, at], forecast="perfect")
+        return replace(
+            self,
+            known_g_per_j=truth[:, at],
+            fixed_foreseen=self.fixed,
+            waiting_foreseen=self.waiting,
+            forecast="perfect",
+        )
 
     def narrowed(self, rows: Ints) -> Case:
         """The same with these plans only."""

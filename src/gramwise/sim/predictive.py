@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from gramwise.core.decision import Bools, Floats, Ints
 
 
+RESERVE_FRAC = 0.05
+"""Share of each node's time in the hours to come that plans leave free: one standard deviation of the demand's noise in
+our example (docs/measurements/03-when.md)."""
+
+
 def predictive(case: Case, horizon: int | None = None) -> Flow:
     """``predictive``: fractions, and deferral by a plan that is made anew each hour.
 
@@ -43,10 +48,13 @@ def predictive(case: Case, horizon: int | None = None) -> Flow:
         plan, problem = _plan(case, rows, queue, t, min(ahead, case.hours - t), caution)
         k = len(case.classes)
         first, wants = plan.served[:, :, 0], plan.served[k:, :, 0].sum(axis=1) + plan.unserved[k:, 0]
-        now = _release(case, queue, wants, t, until_open[t])
+        must, may = _release(case, queue, wants, t, until_open[t])
         shares = fractions_of((first[:k] + first[k:])[:, :, None])
-        placed, left = _place(case, rows, shares, plan, problem, t, case.fixed[:, t] + now)
-        served[:, rows, t], unserved[:, t], started[:, t] = placed, left, now
+        placed, unserved[:, t], went = _place(
+            case, rows, shares, plan, problem, t, case.fixed[:, t] + must, may
+        )
+        now = must + went
+        served[:, rows, t], started[:, t] = placed, now
         queue = _age(_taken(queue, now, case.waiting[:, t]), case)
     return Flow(served=served, unserved=unserved, started=started)
 
@@ -56,7 +64,8 @@ def _plan(
 ) -> tuple[SlotSolution, SlotProblem]:
     """The program over ``ahead`` hours from t, classes that cannot wait first, those that can after them."""
     hours = slice(t, t + ahead)
-    fixed, fresh = case.fixed_foreseen[:, hours] * LEAN_FRAC, case.waiting_foreseen[:, hours]
+    lean = 1.0 if case.forecast == "perfect" else LEAN_FRAC
+    fixed, fresh = case.fixed_foreseen[:, hours] * lean, case.waiting_foreseen[:, hours]
     open_hours = ~case.missing[hours]
     fixed, fresh = fixed * open_hours, fresh * open_hours
     waiting = fresh.copy()
@@ -77,11 +86,19 @@ def _plan(
         busy_s=np.concatenate([case.busy_s[:, rows]] * 2),
         node=case.node[rows],
         g_per_j=foreseen,
-        capacity_s=case.capacity_s[:, hours],
+        capacity_s=_reserved(case.capacity_s[:, hours], case.forecast == "perfect"),
         arrivals=np.concatenate([fixed, waiting]),
         due=np.concatenate([fixed, due]),
     )
     return solve_slots(problem, shed=True), problem
+
+
+def _reserved(capacity_s: Floats, known: bool) -> Floats:
+    """Hours to come are not planned to the brim, or work put off to one of them may find it full of what came since."""
+    reserved = capacity_s.copy()
+    if not known:
+        reserved[:, 1:] *= 1.0 - RESERVE_FRAC
+    return reserved
 
 
 def _earlier(due: Floats, open_hours: Bools) -> Floats:
@@ -92,16 +109,16 @@ def _earlier(due: Floats, open_hours: Bools) -> Floats:
     return moved
 
 
-def _release(case: Case, queue: Floats, wants: Floats, t: int, until_open: int) -> Floats:
-    """How much waiting work starts: what the plan wants, at least what must, at most what is there.
+def _release(case: Case, queue: Floats, wants: Floats, t: int, until_open: int) -> tuple[Floats, Floats]:
+    """Waiting work that must start, and what else the plan wants, at most what is there.
 
     What must is what would be past its window in the next hour that counts.
     """
     must = np.array([queue[k, max(w - until_open, 0) :].sum() for k, w in enumerate(case.window.tolist())])
     must += np.where(case.window < until_open, case.waiting[:, t], 0.0)
     there = queue.sum(axis=1) + case.waiting[:, t]
-    released: Floats = np.clip(wants, np.minimum(must, there), there)
-    return released
+    must = np.minimum(must, there)
+    return must, np.clip(wants - must, 0.0, there - must)
 
 
 def _taken(queue: Floats, now: Floats, fresh: Floats) -> Floats:
@@ -134,8 +151,13 @@ def _place(
     problem: SlotProblem,
     t: int,
     demand: Floats,
-) -> tuple[Floats, Floats]:
-    """The hour as it happens: fractions, spill by grams and price, and the soonest plan where nothing is known."""
+    may: Floats,
+) -> tuple[Floats, Floats, Floats]:
+    """The hour as it happens: fractions, spill by grams and price, and the soonest plan where nothing is known.
+
+    What may wait on comes after what may not, and goes only where the plan wants it: served, unserved, and how much of
+    ``may`` found room.
+    """
     k = len(case.classes)
     at = problem.node
     with np.errstate(invalid="ignore"):  # no plan at no grams
@@ -145,6 +167,7 @@ def _place(
     room = case.capacity_s[:, t : t + 1]
     placed, left, room = split(shares, score[:, :, None], demand[:, None], view, room)
     if left.any():
-        more, left, _ = fill(quickest(view, 1), left, view, room)
+        more, left, room = fill(quickest(view, 1), left, view, room)
         placed += more
-    return placed[:, :, 0], left[:, 0]
+    extra, stays, _ = split(shares, np.full_like(score, np.inf)[:, :, None], may[:, None], view, room)
+    return (placed + extra)[:, :, 0], left[:, 0], may - stays[:, 0]

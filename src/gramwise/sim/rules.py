@@ -50,7 +50,8 @@ def view_of(case: Case, *, solved: bool) -> View:
 
 
 def _foreseen(case: Case, now: Floats) -> SlotProblem:
-    demand = LEAN_FRAC * (case.fixed_foreseen + case.waiting_foreseen) * ~case.missing
+    lean = 1.0 if case.forecast == "perfect" else LEAN_FRAC
+    demand = lean * (case.fixed_foreseen + case.waiting_foreseen) * ~case.missing
     return SlotProblem(
         energy_j=case.energy_j,
         busy_s=case.busy_s,

@@ -60,6 +60,8 @@ class Regression:
         # A gap teaches that the blend was right: it pulls towards the naive forecast, never away from it.
         foreseen = _ridge(_features(past, horizon), np.nan_to_num(missed), past.first)
         ours = _between(naive, blend + foreseen * spread, truth, past.first)
+        # Where an hour is best told by the one before it, as on a flat grid, the next ones go back to that.
+        ours = _between(past.last(horizon), ours, truth, past.first, doubtful=1.0)
         newborn, young = past.first + DAY + 1, past.first + SPEAK_FROM_H
         ours[:newborn] = naive[:newborn]
         ours[newborn:young] = _moved(past, naive)[newborn:young]
@@ -139,8 +141,11 @@ def _ridge(features: Floats, target: Floats, first: int) -> Floats:
     return foreseen
 
 
-def _between(naive: Floats, ours: Floats, truth: Floats, first: int) -> Floats:
-    """The point between two forecasts that would have had the least squared error so far, a share per lead and day."""
+def _between(naive: Floats, ours: Floats, truth: Floats, first: int, doubtful: float = 0.5) -> Floats:
+    """The point between two forecasts that would have had the least squared error so far, a share per lead and day.
+
+    ``doubtful`` is the share where there is no evidence yet.
+    """
     step = np.where(np.isnan(truth), 0.0, ours - naive)
     gain, size = step * np.nan_to_num(truth - naive), step**2
     horizon = step.shape[1]
@@ -152,8 +157,8 @@ def _between(naive: Floats, ours: Floats, truth: Floats, first: int) -> Floats:
         if learnt.start >= first + LEARN_FROM_H:
             gained = keep * gained + gain[learnt].sum(axis=0)
             sized = keep * sized + size[learnt].sum(axis=0)
-        doubt = 0.1 * sized.mean() + 1e-12  # a tenth of the evidence says: half way
-        share = np.clip((gained + doubt / 2) / (sized + doubt), 0.0, 1.0)
+        doubt = 0.1 * sized.mean() + 1e-12  # counts a tenth of the evidence
+        share = np.clip((gained + doubt * doubtful) / (sized + doubt), 0.0, 1.0)
         today = slice(begin, begin + DAY)
         mixed[today] += _smooth(share) * (ours[today] - naive[today])
     return mixed
