@@ -21,6 +21,10 @@ SHED_FACTOR = 1e3
 """Giving up an inference costs this many times the dearest plan: it is the last resort, and no plan's price."""
 
 
+_MANY, _WIDE = 20_000, 100
+"""Columns in all, and a slot, above which the interior point method is the quicker one where work can wait."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Program:
     """What `solve` needs: G groups, P candidates, N nodes, T slots, K classes.
@@ -64,7 +68,7 @@ def solve(program: Program, *, shed: bool, method: str | None = None) -> Answer:
     Args:
         program: the data.
         shed: permit giving up work.
-        method: of SciPy's ``linprog``; the dual simplex unless told otherwise: the quicker one here at every size.
+        method: of SciPy's ``linprog``; by default the one that is quicker for programs of this shape.
 
     Raises:
         Infeasible: the work does not fit.
@@ -80,7 +84,7 @@ def solve(program: Program, *, shed: bool, method: str | None = None) -> Answer:
         if program.arrivals.any():
             raise Infeasible("there are requests and no plan for them at a known intensity.")
         return layout.answer(np.zeros(0), np.zeros(0))
-    how = method or "highs-ds"
+    how = method or layout.method
     found = linprog(
         layout.objective, A_ub=layout.use, b_ub=layout.use_limit, A_eq=layout.balance, b_eq=layout.balance_due,
         bounds=layout.bounds, method=how,
@@ -119,6 +123,15 @@ class _Layout:
         if shed:
             self.objective[len(g) + self.wait_columns :] = SHED_FACTOR
         self._rows(coo_array, groups, slots)
+
+    @property
+    def method(self) -> str:
+        """The dual simplex, but for wide programs whose slots hang together: there it takes twice as long as the
+        interior point method with crossover, which takes twice as long for narrow ones (docs/measurements/03-when.md).
+        """
+        slots = self.program.cost.shape[2]
+        wide = bool(self.wait_columns) and self.columns > _MANY and self.columns > _WIDE * slots
+        return "highs-ipm" if wide else "highs-ds"
 
     def _rows(self, coo_array: Any, groups: int, slots: int) -> None:
         program, n_x = self.program, len(self.g)
