@@ -13,7 +13,7 @@ import numpy as np
 
 from .onoff import OnOffProblem, refuse_unserved
 from .program import Answer, Program, solve
-from .slots import _groups
+from .slots import groups_of
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats, Ints
@@ -71,7 +71,7 @@ class _Trees:
     """Solves branches: each a slot with some nodes off, some on and the rest free."""
 
     def __init__(self, problem: OnOffProblem) -> None:
-        self.problem, self.groups = problem, _groups(problem.slots)
+        self.problem, self.groups = problem, groups_of(problem.slots)
         self.columns = max(1, int(np.isfinite(self.groups.energy_j).sum()))
 
     def relax(self, at: Ints, state: Any) -> tuple[Floats, Floats, Ints]:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gramwise.core.errors import Infeasible, SolverError, SourceUnavailable
-from gramwise.partition.highs import _nothing_on_stdout
+from gramwise.partition.highs import nothing_on_stdout
 
-from .program import Answer, Program, _Layout
-from .slots import SlotProblem, _by_class, _cost, _cut, _groups, solve_slots
+from .program import Answer, Layout, Program
+from .slots import SlotProblem, by_class, cost_of, cut_slots, groups_of, solve_slots
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Bools, Floats, Ints
@@ -107,7 +107,7 @@ def solve_onoff(
     refuse_unserved(problem.slots)
     matrix = _Matrix(problem)
     options = {"mip_rel_gap": gap_frac, **({} if limit_s is None else {"time_limit": limit_s})}
-    with _nothing_on_stdout():
+    with nothing_on_stdout():
         found = milp(
             matrix.objective,
             integrality=matrix.binary,
@@ -129,7 +129,7 @@ def solve_onoff(
         carbon_g=carbon_g,
         on=on,
         bound_g=bound_g,
-        served=_by_class(answer.served, answer.done, matrix.of),
+        served=by_class(answer.served, answer.done, matrix.of),
     )
 
 
@@ -167,7 +167,7 @@ def span(problem: OnOffProblem, start: int, stop: int) -> OnOffProblem:
     """Slots ``start`` to ``stop`` of it, apart from the others; only the first knows which nodes were on before."""
     return replace(
         problem,
-        slots=_cut(problem.slots, start, stop),
+        slots=cut_slots(problem.slots, start, stop),
         idle_g=problem.idle_g[:, start:stop],
         start_g=problem.start_g[:, start:stop],
         on_before=problem.on_before if start == 0 else None,
@@ -194,10 +194,10 @@ class _Matrix:
     def __init__(self, problem: OnOffProblem) -> None:
         from scipy.optimize import Bounds
 
-        groups, slots = _groups(problem.slots), problem.slots
-        cost = _cost(slots, groups.energy_j)
+        groups, slots = groups_of(problem.slots), problem.slots
+        cost = cost_of(slots, groups.energy_j)
         self.of: Ints = groups.of
-        self.layout = _Layout(
+        self.layout = Layout(
             Program(
                 cost=cost, objective=cost, busy_s=groups.busy_s, node=slots.node, capacity_s=slots.capacity_s,
                 group=groups.of, arrivals=slots.arrivals, due=slots.due, waits=slots.waits,

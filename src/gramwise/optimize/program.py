@@ -79,7 +79,7 @@ def solve(program: Program, *, shed: bool, method: str | None = None) -> Answer:
         from scipy.optimize import linprog
     except ImportError as fault:
         raise SourceUnavailable("the LP bound needs SciPy: pip install 'gramwise[plan]'") from fault
-    layout = _Layout(program, shed)
+    layout = Layout(program, shed)
     if not layout.columns:
         if program.arrivals.any():
             raise Infeasible("there are requests and no plan for them at a known intensity.")
@@ -96,7 +96,7 @@ def solve(program: Program, *, shed: bool, method: str | None = None) -> Answer:
     return layout.answer(found.x, found.ineqlin.marginals)
 
 
-class _Layout:
+class Layout:
     """Columns, rows and scales. Everything is solved in units near one: HiGHS's tolerances are absolute."""
 
     def __init__(self, program: Program, shed: bool) -> None:

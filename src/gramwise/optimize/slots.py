@@ -113,12 +113,12 @@ def solve_slots(problem: SlotProblem, *, shed: bool = False) -> SlotSolution:
     asked = problem.arrivals.sum(axis=1) > 0
     if not np.isfinite(problem.energy_j[asked]).any(axis=1).all():
         raise Infeasible("a class of requests has no permitted plan on any node.")
-    groups = _groups(problem)
+    groups = groups_of(problem)
     if problem.waits.any():
         return _solve(problem, groups, shed)
     slots = problem.arrivals.shape[1]
     each = max(1, _BUNDLE // max(1, int(np.isfinite(problem.energy_j).sum())))
-    parts = [_solve(_cut(problem, t, t + each), groups, shed) for t in range(0, slots, each)]
+    parts = [_solve(cut_slots(problem, t, t + each), groups, shed) for t in range(0, slots, each)]
     return SlotSolution(
         carbon_g=sum(part.carbon_g for part in parts),
         served=np.concatenate([part.served for part in parts], axis=2),
@@ -135,7 +135,7 @@ def closed_form_slots(problem: SlotProblem) -> float:
     """
     total = 0.0
     for k in range(len(problem.arrivals)):
-        best = _cost(problem, problem.energy_j[k : k + 1])[0].min(axis=0)
+        best = cost_of(problem, problem.energy_j[k : k + 1])[0].min(axis=0)
         total += _cheapest_window(best, problem.arrivals[k], problem.due[k])
     return total
 
@@ -170,14 +170,15 @@ def _range_min(values: Floats, first: Ints, last: Ints) -> Floats:
     return found
 
 
-def _cut(problem: SlotProblem, start: int, stop: int) -> SlotProblem:
+def cut_slots(problem: SlotProblem, start: int, stop: int) -> SlotProblem:
+    """The slots from ``start`` to before ``stop`` alone; only where nothing waits from one to the next."""
     columns = {
         name: getattr(problem, name)[:, start:stop] for name in ("g_per_j", "capacity_s", "arrivals", "due")
     }
     return replace(problem, **columns)
 
 
-def _cost(problem: SlotProblem, energy_j: Floats) -> Floats:
+def cost_of(problem: SlotProblem, energy_j: Floats) -> Floats:
     """Grams of one inference, (G, P, T); inf where not permitted or unknown."""
     with np.errstate(invalid="ignore"):
         cost: Floats = energy_j[:, :, None] * problem.g_per_j[problem.node][None]
@@ -186,7 +187,7 @@ def _cost(problem: SlotProblem, energy_j: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class _Groups:
+class Groups:
     """Classes that cost the same everywhere share their variables: ``of`` maps class to group."""
 
     of: Ints
@@ -195,7 +196,8 @@ class _Groups:
     extra_g: Floats | None
 
 
-def _groups(problem: SlotProblem) -> _Groups:
+def groups_of(problem: SlotProblem) -> Groups:
+    """Classes by their costs, with candidates that are never needed taken out."""
     seen: dict[bytes, int] = {}
     of = []
     extra = problem.extra_g
@@ -206,7 +208,7 @@ def _groups(problem: SlotProblem) -> _Groups:
     energy_j, busy_s = problem.energy_j[first].copy(), problem.busy_s[first]
     if extra is None:
         _drop_dominated(energy_j, busy_s, problem.node)
-    return _Groups(np.array(of), energy_j, busy_s, None if extra is None else extra[first])
+    return Groups(np.array(of), energy_j, busy_s, None if extra is None else extra[first])
 
 
 def _drop_dominated(energy_j: Floats, busy_s: Floats, node: Ints) -> None:
@@ -223,8 +225,8 @@ def _drop_dominated(energy_j: Floats, busy_s: Floats, node: Ints) -> None:
                     energy_j[g, p] = np.inf
 
 
-def _solve(problem: SlotProblem, groups: _Groups, shed: bool) -> SlotSolution:
-    cost = _cost(problem, groups.energy_j)
+def _solve(problem: SlotProblem, groups: Groups, shed: bool) -> SlotSolution:
+    cost = cost_of(problem, groups.energy_j)
     extra = (
         0.0
         if groups.extra_g is None
@@ -249,13 +251,13 @@ def _solve(problem: SlotProblem, groups: _Groups, shed: bool) -> SlotSolution:
         answer = solve(program, shed=True)
     return SlotSolution(
         carbon_g=answer.carbon_g,
-        served=_by_class(answer.served, answer.done, groups.of),
+        served=by_class(answer.served, answer.done, groups.of),
         price_g_per_s=answer.price_g_per_s,
         unserved=answer.unserved,
     )
 
 
-def _by_class(served: Floats, done: Floats, of: Ints) -> Floats:
+def by_class(served: Floats, done: Floats, of: Ints) -> Floats:
     """Split what a group was served among its classes in proportion to what each had done, slot by slot."""
     total = np.zeros((len(served), served.shape[2]))
     np.add.at(total, of, done)

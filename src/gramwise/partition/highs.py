@@ -89,7 +89,7 @@ def integer(objective: Floats, rows: Rows, upper: Floats, whole: int, time_limit
     optimize, sparse = _scipy()
     matrix = _matrix(sparse, rows, len(upper))
     for presolve in (True, False):
-        with _nothing_on_stdout():
+        with nothing_on_stdout():
             answer = optimize.milp(
                 objective,
                 constraints=optimize.LinearConstraint(matrix, rows.low, rows.high),
@@ -108,7 +108,7 @@ def integer(objective: Floats, rows: Rows, upper: Floats, whole: int, time_limit
 
 
 @contextmanager
-def _nothing_on_stdout() -> Iterator[None]:
+def nothing_on_stdout() -> Iterator[None]:
     """Standard output goes to standard error meanwhile: HiGHS prints a line of its own when it repairs a solution,
     whatever it is told about display, and ``--json`` must stay JSON."""
     sys.stdout.flush()
