@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gramwise.core.errors import ConfigError, DataGap, Infeasible, MixedKinds
+from gramwise.core.errors import ConfigError, DataGap, MixedKinds
 from gramwise.core.units import J_PER_KWH, S_PER_HOUR
 from gramwise.fleet.scenario import Scenario
 from gramwise.fleet.traffic import TrafficTable
 from gramwise.grid.sources.trace import Trace, common_basis
-from gramwise.optimize.bounds import most_that_fits
 from gramwise.optimize.slots import SlotProblem, due_of
 from gramwise.runtime.assembly import grids_of
-from gramwise.runtime.modelled import Modelled, modelled_table
+from gramwise.runtime.modelled import modelled_table
+from gramwise.sim.costs import load_scale, refuse_hopeless, request_costs
 from gramwise.sim.demand import hourly_requests
 from gramwise.sim.foresight import carried, foresee
 
@@ -247,7 +247,8 @@ def case_of(
     tell("modelling the machines", 0.0)
     table = modelled_table(scenario)
     rows = traffic_of(scenario)
-    energy_j, busy_s, latency_s = _costs(scenario, table, rows)
+    energy_j, busy_s, latency_s = request_costs(scenario, table, rows)
+    refuse_hopeless(scenario, table, rows, energy_j)
     tell("reading the traces", 0.05)
     intensity, start_s, said = _intensity(scenario, traces, year)
     hours = intensity.shape[1]
@@ -262,7 +263,7 @@ def case_of(
     capacity = np.repeat((per_node * S_PER_HOUR * scenario.goals.max_busy_frac)[:, None], hours, axis=1)
     node = np.asarray(table.plans.node)
     demand = [hourly_requests(row, start_s, hours, scenario.simulation.seed) for row in rows]
-    factor = _load_factor(scenario, rows, energy_j, busy_s, node, capacity[:, 0])
+    factor = load_scale(scenario, table, rows)
     share = np.array([row.deferrable_frac for row in rows])[:, None]
     foreseen = factor * np.array([each[0] for each in demand])
     realised = factor * np.array([each[1] for each in demand])
@@ -332,51 +333,6 @@ def traffic_of(scenario: Scenario) -> tuple[TrafficTable, ...]:
             fix="Write a [[traffic]] table with name, model and rate_per_s.",
         )
     return (TrafficTable(name="workload", model=scenario.model, rate_per_s=w.rate_per_s, count=w.count),)
-
-
-def _costs(
-    scenario: Scenario, table: Modelled, rows: Sequence[TrafficTable]
-) -> tuple[Floats, Floats, Floats]:
-    """Joules, slot seconds and latency of one request of each class by each plan, (K, P); inf where not permitted."""
-    plans = table.plans
-    zones = np.array([n.zone for n in table.nodes])[plans.node]
-    memory = np.array([n.memory_bytes for n in table.nodes])[plans.node]
-    energy, busy, latency = [], [], []
-    for i, row in enumerate(rows):
-        model = np.array([name == row.model for name in plans.model])
-        floor = row.accuracy_floor_frac
-        good = plans.reference if floor is None else plans.accuracy_frac >= floor
-        allowed = row.allowed_zones or scenario.goals.allowed_zones
-        there = np.ones(len(plans), bool) if allowed is None else np.isin(zones, list(allowed))
-        total_s = plans.fixed_s + plans.latency_s * row.count
-        limit_s = row.deadline_s or scenario.goals.deadline_s or math.inf
-        keep = model & good & there & (plans.memory_bytes <= memory) & (total_s <= limit_s)
-        keep &= np.isfinite(table.service_s) & np.isfinite(plans.energy_j)
-        if not keep.any():
-            raise Infeasible(
-                f"{scenario.path}: traffic.{i}: no node can serve class {row.name!r}: of {int(model.sum())} plans of "
-                f"{row.model}, {int((model & good).sum())} are accurate enough and "
-                f"{int((model & good & (total_s <= limit_s)).sum())} of these quick enough ({limit_s:g} s)."
-            )
-        energy.append(np.where(keep, plans.energy_j * row.count, np.inf))
-        busy.append(np.where(np.isfinite(table.service_s), table.service_s, 1.0) * row.count)
-        latency.append(total_s)
-    return np.array(energy), np.array(busy), np.array(latency)
-
-
-def _load_factor(
-    scenario: Scenario,
-    rows: Sequence[TrafficTable],
-    energy_j: Floats,
-    busy_s: Floats,
-    node: Ints,
-    capacity_s: Floats,
-) -> float:
-    load = scenario.simulation.load_frac
-    if load is None:
-        return 1.0
-    mix = np.array([row.rate_per_s or 0.0 for row in rows]) * S_PER_HOUR
-    return load * most_that_fits(np.isfinite(energy_j), busy_s, node, capacity_s, mix)
 
 
 def _intensity(

@@ -26,7 +26,8 @@ from gramwise.schedule import load_policy
 from gramwise.sim.ahead import planning_of
 from gramwise.sim.arrivals import classes_of, offered
 from gramwise.sim.bill import Bill, idle_g, policy_row
-from gramwise.sim.limit import Bounds, bounds_of, load_scale
+from gramwise.sim.costs import load_scale
+from gramwise.sim.limit import Bounds, bounds_of
 from gramwise.sim.replay_scene import keep_scene
 from gramwise.sim.rows import write_rows
 from gramwise.sim.signals import signals_of
