@@ -90,8 +90,7 @@ def test_fluid_does_what_the_policy_does_one_by_one(name: str) -> None:
 def test_fractions_meet_the_optimum_where_all_is_known() -> None:
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        case = dataclasses.replace(random_case(rng, waits=False)).known_perfectly()
-        case = dataclasses.replace(case, fixed_foreseen=case.fixed / 0.95, waiting_foreseen=0.0 * case.fixed)
+        case = random_case(rng, waits=False).known_perfectly()
         bound = solve_slots(case.problem(), shed=True)
         if not bound.unserved.any():
             for name in ("fractions", "predictive"):
@@ -103,8 +102,8 @@ def test_fractions_meet_the_optimum_where_all_is_known() -> None:
 
 def test_two_choices_prefers_the_better_of_two_draws() -> None:
     case = three_nodes(900.0 / 0.45)
-    # The program sends 900 of 1900 to the thrifty node and the rest to the green one.
-    share = 900.0 / (0.95 * 2000.0)
+    # The program sends 900 of 2000 to the thrifty node and the rest to the green one.
+    share = 900.0 / 2000.0
     served = flow(case, "two-choices").served[0, :, 0]
     best = 2000.0 * (1.0 - (1.0 - share) ** 2)
     assert served == pytest.approx([0.0, 2000.0 - min(best, 900.0), min(best, 900.0)])

@@ -17,7 +17,6 @@ from gramwise.optimize.slots import SlotProblem, closed_form_slots, solve_slots
 from gramwise.sim.costs import request_costs
 
 if TYPE_CHECKING:
-
     from gramwise.sim.trial import Scene
 
 UNPRICED = "no bound: "
