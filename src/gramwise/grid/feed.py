@@ -273,7 +273,7 @@ class Feed:
             failure.zone,
             failure.provider,
             "older history" if failure.what == "older" else failure.what,
-            failure.reason,
+            failure.reason.rstrip("."),
             _span(failure.again_s - self._clock.now_s()),
             instead,
         )

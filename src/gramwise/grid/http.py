@@ -222,10 +222,9 @@ class HttpClient:
                 f"{self.provider}: the quota is spent (429).{when}{because}", retry_after_s=wait_s
             )
         if status in (401, 403):
-            key = " and ".join(self.key_names) or "no key"
-            return KeyRefused(
-                f"{self.provider}: refused the key in {key} ({status}).{because}", status=status
-            )
+            keys = " and ".join(self.key_names)
+            what = f"the key in {keys}" if keys else "to answer, though it asks for no key"
+            return KeyRefused(f"{self.provider}: refused {what} ({status}).{because}", status=status)
         if zone is not None and (status == 404 or (status in (400, 422) and _blames_zone(said))):
             return ConfigError(f"{self.provider} knows no zone {zone!r} ({status}).{because}")
         if 300 <= status < 400:
