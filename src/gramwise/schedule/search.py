@@ -19,6 +19,9 @@ _HALVINGS = 200
 def worst_ratio(theta: float, k: float) -> float:
     """Worst cost of k-min search over the best possible, ``a`` in ``(1 - 1/theta) / (1 - 1/a) = (1 + 1/(a k))^k``.
 
+    It holds where no accepted price is below the threshold of the next unit; a lower one comes off both costs, and the
+    quotient may then be a little higher (docs/method/policies.md).
+
     Args:
         theta: highest over lowest intensity, at least 1.
         k: units to be bought, at least 1; `math.inf` for the limit, where the right side is ``exp(1/a)``.

@@ -144,9 +144,9 @@ def fractions_of(served: Floats) -> Floats:
     return shares
 
 
-def grams(case: Case, g_per_j: Floats, start: int = 0, stop: int | None = None) -> Floats:
-    """Grams of a request by class and plan for hours ``start`` to ``stop``, (K, P, S); inf where not permitted."""
-    at_plan = g_per_j[case.node, start:stop]
+def grams(case: Case, g_per_j: Floats) -> Floats:
+    """Grams of a request by class, plan and hour, (K, P, T); inf where not permitted."""
+    at_plan = g_per_j[case.node]
     with np.errstate(invalid="ignore"):
         cost: Floats = case.energy_j[:, :, None] * at_plan[None]
     cost[np.isnan(cost)] = np.inf
