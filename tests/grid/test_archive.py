@@ -320,3 +320,29 @@ def test_a_file_that_may_not_be_written_is_named_with_what_to_do() -> None:
     assert writer.returncode == 1
     assert "DataError" in said
     assert "archive.sqlite: cannot be" in said
+
+
+def test_closing_waits_for_the_threads_that_read(tmp_path: Path) -> None:
+    """SQLite crashes the whole process when a connection is closed under a running statement."""
+    for turn in range(20):
+        kept = Archive(tmp_path / f"{turn}.sqlite")
+        started, said = threading.Event(), list[str]()
+
+        def read(kept: Archive = kept, started: threading.Event = started, said: list[str] = said) -> None:
+            try:
+                while True:
+                    kept.newest_forecast("DE", "average", "lifecycle")
+                    started.set()
+            except DataError as fault:
+                said.append(str(fault))
+
+        threads = [threading.Thread(target=read) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        started.wait(5.0)
+        kept.close()
+        kept.close()
+        for thread in threads:
+            thread.join(5.0)
+        assert len(said) == 2
+        assert all("was closed" in line for line in said)

@@ -55,6 +55,7 @@ class ArchiveFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
+        self._closed = False
         try:
             # Transactions are begun by hand, so that one is a writer's from its first statement on.
             self._db = sqlite3.connect(
@@ -93,13 +94,17 @@ class ArchiveFile:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
+        """Let go of the file, after whatever another thread is doing with it; a second time does nothing."""
+        with self._lock:  # SQLite crashes when a connection is closed under a running statement
+            self._closed = True
+            self._db.close()
 
     @contextmanager
     def transaction(self, begin: str = "BEGIN") -> Iterator[sqlite3.Connection]:
         """One thread at a time, all or nothing; SQLite's faults become ours."""
         with self._lock:
+            if self._closed:
+                raise DataError(f"{self.path}: was closed. Open the archive again.")
             try:
                 self._db.execute(begin)
                 yield self._db
