@@ -175,7 +175,7 @@ def test_the_schema_describes_every_key() -> None:
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {key for key, _ in keys(Scenario)}
     tables = [schema, *schema["$defs"].values()]
-    assert len(tables) == 16
+    assert len(tables) == 17
     for table in tables:
         for key, entry in table["properties"].items():
             assert entry.get("description"), key
@@ -211,3 +211,46 @@ def test_the_guide_explains_every_key() -> None:
     for table in (schema, *schema["$defs"].values()):
         for key in table["properties"]:
             assert f"`{key}`" in GUIDE or f"[{key}" in GUIDE or f".{key}]" in GUIDE, key
+
+
+def test_tables_inside_the_footprint_survive_being_written_and_read(write: Write, tmp_path: Path) -> None:
+    rows = """
+[footprint]
+years = 2.0
+shares = { lyon = 0.25, oslo = 0.75 }
+
+[[footprint.phases]]
+name = "training"
+phase = "training"
+energy_kwh = { value = 120.0, low = 100.0, high = 150.0, source = "a \\"quoted\\" meter" }
+
+[footprint.embodied.lyon]
+vendor_kg = 48.0
+"""
+    first = load(_with(write(), rows))
+    copy = tmp_path / "copy.toml"
+    copy.write_text(first.toml(), "utf-8")
+    assert load(copy).footprint == first.footprint
+    assert first.footprint.phases[0]["energy_kwh"]["source"] == 'a "quoted" meter'
+
+
+def _with(file: Path, rows: str) -> Path:
+    file.write_text(file.read_text("utf-8") + rows, "utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("[footprint]\nshares = { lyon = 0.5 }", "sum to 0.5"),
+        ("[footprint]\nshares = { lyo = 1.0 }", "lyon"),
+        ("[footprint]\nyears = 0.0", "footprint.years"),
+        ("[footprint]\nyear = 1.0", "years"),
+        ("[footprint]\ninferences = 1.0\ninferences_per_day = 1.0", "twice"),
+        ('[footprint]\npolicy = "grams"', "footprint.policy"),
+        ("[footprint.embodied.paris]\nvendor_kg = 1.0", "footprint.embodied.paris"),
+    ],
+)
+def test_a_footprint_that_cannot_be_is_refused(write: Write, rows: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(_with(write(), "\n" + rows + "\n"))

@@ -77,6 +77,8 @@ def toml_text(value: object) -> str:
     """A value as it would stand in a TOML file."""
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(toml_text(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (str, bool)):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -29,6 +29,7 @@ from gramwise.core.model import Variant
 from .catalogue import device, devices
 from .checks import check_floor, check_memory
 from .faults import Problem, raise_first, toml_text, translate
+from .lifecycle import FootprintTable, footprint_problems
 from .links import PairTable, SplitTable, link_problems, links_of, split_problems
 from .rows import (
     BenchTable,
@@ -125,6 +126,9 @@ class Scenario(Table):
     )
     simulation: SimulationTable = Field(
         default_factory=SimulationTable, description="What simulate and sweep run through."
+    )
+    footprint: FootprintTable = Field(
+        default_factory=FootprintTable, description="What the bill of the model's whole life covers."
     )
 
     _path: Path = PrivateAttr(default=Path())
@@ -258,6 +262,7 @@ def _references(scenario: Scenario) -> Iterator[Problem]:
     yield from link_problems(scenario)
     yield from split_problems(scenario)
     yield from ahead_problems(scenario)
+    yield from footprint_problems(scenario)
 
 
 def _named(key: str, name: str, known: Mapping[str, Any] | set[str], what: str) -> Iterator[Problem]:

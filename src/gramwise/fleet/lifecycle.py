@@ -1,0 +1,134 @@
+"""The table of a scenario that says what a footprint covers: how long, how much work, which phases, whose making.
+
+Tables inside it whose keys are many (phases, embodied, duty, ecal ...) are read by the account that they belong to,
+with the same strictness: docs/how-to/footprint.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, model_validator
+
+from gramwise.core.errors import did_you_mean
+
+from .faults import Problem
+from .rows import Fraction, Name, Positive, Table, Text, fault
+
+if TYPE_CHECKING:
+    from .scenario import Scenario
+
+Raw = dict[str, Any]
+
+
+class FootprintTable(Table):
+    """What the bill of a model's life covers."""
+
+    years: Positive = Field(
+        default=1.0, description="How long the account runs, in years of 365.25 days.", examples=[4.0]
+    )
+    inferences: Positive | None = Field(
+        default=None,
+        description="Inferences over the whole account. Left out, inferences_per_day counts, else the rates of "
+        "[[traffic]] or [workload].",
+        examples=[1.0e9],
+    )
+    inferences_per_day: Positive | None = Field(
+        default=None, description="Inferences a day, instead of inferences.", examples=[250000.0]
+    )
+    functional_unit: Text = Field(
+        default="inference", description="What one unit of the score is called.", examples=["inference"]
+    )
+    reserved_frac: Fraction = Field(
+        default=1.0,
+        description="Share of every node's time that belongs to this model: its idle power and its making are charged "
+        "by it.",
+        examples=[1.0],
+    )
+    shares: dict[Name, Fraction] = Field(
+        default_factory=dict,
+        description="Share of the inferences that each node serves; they sum to 1. Left out, the run says, else the "
+        "baseline node serves all.",
+        examples=[{"lyon": 0.7, "oslo": 0.3}],
+    )
+    run: Text | None = Field(
+        default=None,
+        description="Run directory of bench or simulate, relative to the scenario file: joules of an inference, shares "
+        "and grid hours come from it.",
+        examples=["runs/three-sites-20261121-1000"],
+    )
+    policy: Name | None = Field(
+        default=None,
+        description="Policy of the run that is meant; by default the one with the fewest grams.",
+        examples=["grams"],
+    )
+    ledger: tuple[Text, ...] = Field(
+        default=(),
+        strict=False,
+        description="Ledgers of gramwise measure, relative to the scenario file; each run is a line of the bill.",
+        examples=[[".gramwise/ledger.jsonl"]],
+    )
+    draws: int = Field(default=10_000, ge=100, description="Draws behind every interval.", examples=[10_000])
+    seed: int = Field(default=0, ge=0, description="Of the draws.", examples=[0])
+    phases: tuple[Raw, ...] = Field(
+        default=(),
+        strict=False,
+        description="Data collection, experiments, training, tuning, clients, networks: what ran where and how long.",
+        examples=[[{"name": "training", "phase": "training", "zone": "FR", "energy_kwh": 120.0}]],
+    )
+    embodied: dict[Name, Raw] = Field(
+        default_factory=dict,
+        description="How each node's making is known: the catalogue's tier by default, else a vendor's figure, a bill "
+        "of materials or functional blocks.",
+        examples=[{"lyon": {"vendor_kg": 48.0, "source": "vendor sheet, 2024"}}],
+    )
+    site: Raw | None = Field(
+        default=None,
+        description="The building that houses the nodes: grams of its making, life, capacity. Left out, it is reported "
+        "as not included.",
+        examples=[{"construction_kg": 5.0e7, "life_years": 20.0, "it_capacity_kw": 1000.0}],
+    )
+    duty: dict[Name, Raw] = Field(
+        default_factory=dict,
+        description="Sleep, radio, sensor, regulator and battery of devices in the field, by name.",
+        examples=[{"sensor": {"inferences_per_day": 1440.0, "sleep_w": 0.00003}}],
+    )
+    ecal: Raw | None = Field(
+        default=None,
+        description="The eCAL account of the model: joules per bit of data, from collection to inference.",
+        examples=[{"samples": 50000, "sample_values": 640, "bits_per_value": 32}],
+    )
+    renewal: tuple[Raw, ...] = Field(
+        default=(),
+        strict=False,
+        description="Devices that may replace a node: when does the newer one repay its making?",
+        examples=[[{"node": "lyon", "device": "n100"}]],
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> FootprintTable:
+        if self.inferences is not None and self.inferences_per_day is not None:
+            raise fault(
+                "inferences and inferences_per_day say the same twice.",
+                "inferences_per_day",
+                "Keep one of them.",
+            )
+        if self.shares and abs(sum(self.shares.values()) - 1.0) > 1e-9:
+            total = sum(self.shares.values())
+            raise fault(f"the shares sum to {total:g}.", "shares", "Write shares that sum to 1.")
+        return self
+
+
+def footprint_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Names in ``[footprint]`` that must exist elsewhere in the file."""
+    table = scenario.footprint
+    for key, names in (("shares", table.shares), ("embodied", table.embodied)):
+        for name in names:
+            if name not in scenario.nodes:
+                fix = did_you_mean(name, scenario.nodes)
+                yield Problem(f"footprint.{key}.{name}", f"there is no node {name!r}.", fix)
+    if table.policy is not None and table.run is None:
+        yield Problem(
+            "footprint.policy", "a policy is one of a run.", "Write run = the run directory, or drop it."
+        )
