@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gramwise.core.errors import ConfigError, RunDirectoryError, SourceUnavailable
 from gramwise.report.ahead_bounds import NOT_COMPARABLE, bound_drawing, gap_percent, grams_scale, share
-from gramwise.report.ahead_charts import Drawing, heat_drawing, load_drawing
+from gramwise.report.ahead_charts import heat_drawing, load_drawing
 from gramwise.report.ahead_run import (
     AheadRun,
     AheadSummary,
@@ -25,6 +25,7 @@ from gramwise.report.ahead_run import (
     met_g_per_kwh,
     other_cases,
 )
+from gramwise.report.drawing import Drawing
 from gramwise.report.html import figure, frame, run_facts, write_whole
 from gramwise.report.markup import head, items, number, paragraph, row, section, table, text, words
 from gramwise.report.wording import UNKNOWN, percent, printable, quantity, scale

@@ -7,8 +7,7 @@ panel has two scales for one axis.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,54 +20,18 @@ from gramwise.report.ahead_run import (
     by_load,
     mean,
 )
-from gramwise.report.charts import GREEN, GREY, INK, Chart, embedded, picture
+from gramwise.report.charts import GREEN, GREY, INK
+from gramwise.report.drawing import Drawing
 from gramwise.report.wording import percent, printable
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats
 
-WIDE_IN = 10.5
 SMALL_MULTIPLES = 6
 HEAT_ROWS = 40
 DAY_AHEAD, AT_HOUR = "#CFE8F7", "#8CC4EA"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EMPTY = {"facecolor": "#ECEEF0", "edgecolor": "#A8AFB7", "hatch": "////", "linewidth": 0.0}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """A picture that can be drawn for a page or as a file.
-
-    Attributes:
-        key: for ids and file names.
-        title, caption, label: as of a `Chart`.
-        paint: draws on a matplotlib figure.
-        height_in: of the figure, inches; the width is `WIDE_IN`.
-    """
-
-    key: str
-    title: str
-    caption: str
-    label: str
-    paint: Callable[[Any], None]
-    height_in: float
-
-    def chart(self) -> Chart:
-        """For a page.
-
-        Raises:
-            SourceUnavailable: matplotlib is not installed.
-        """
-        svg = embedded(self.key, self.paint, width_in=WIDE_IN, height_in=self.height_in)
-        return Chart(key=self.key, title=self.title, caption=self.caption, label=self.label, svg=svg)
-
-    def file(self, kind: str) -> bytes:
-        """The content of a file, ``"svg"`` or ``"png"``.
-
-        Raises:
-            SourceUnavailable: matplotlib is not installed.
-        """
-        return picture(self.key, self.paint, kind, width_in=WIDE_IN, height_in=self.height_in)
 
 
 # --- intensity, forecast, load ---
