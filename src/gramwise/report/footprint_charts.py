@@ -12,6 +12,7 @@ import numpy as np
 from gramwise.core.footprint import EMBODIED, Footprint, Item
 from gramwise.report.charts import BLUE, GREY, INK
 from gramwise.report.drawing import Drawing
+from gramwise.report.rounding import largest_remainder
 from gramwise.report.wording import Scale, percent, printable, quantity, scale
 
 PHASE_COLOURS: Mapping[str, str] = {
@@ -53,11 +54,12 @@ def phases_drawing(footprint: Footprint) -> Drawing:
         axes = figure.add_subplot()
         axes.patch.set_alpha(0)
         left = 0.0
-        for phase, value in grams.items():
+        shares, _ = largest_remainder([100.0 * value / (total.value or 1.0) for value in grams.values()], 0.1)
+        for (phase, value), share in zip(grams.items(), shares, strict=True):
             hatch = "///" if phase in EMBODIED else None
             axes.barh(
                 0, value / unit, left=left, height=0.5, color=PHASE_COLOURS[phase], hatch=hatch, edgecolor="white",
-                label=f"{phase} {percent(value / total.value) if total.value else 0} %",
+                label=f"{phase} {share:.1f} %",
             )  # fmt: skip
             left += value / unit
         axes.plot([total.low / unit, total.high / unit], [0.42, 0.42], color=INK, lw=1.4, marker="|", ms=7)
@@ -66,7 +68,10 @@ def phases_drawing(footprint: Footprint) -> Drawing:
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(f"{fit.unit} CO2e; the line is the interval of the total, 5th to 95th percentile")
-        figure.legend(loc="outside upper left", ncols=min(4, max(1, len(grams))), frameon=False, fontsize=9)
+        if grams:
+            figure.legend(
+                loc="outside upper left", ncols=min(4, max(1, len(grams))), frameon=False, fontsize=9
+            )
 
     named = ", ".join(f"{phase} {quantity(value, 'g')}" for phase, value in grams.items())
     return Drawing(
@@ -124,20 +129,21 @@ def flow_drawing(footprint: Footprint) -> Drawing:
         sums = {phase: sum(value for _, of, value in items if of == phase) for phase in phases}
         left = _stack([value for _, _, value in items], gap)
         middle = dict(zip(phases, _stack(list(sums.values()), gap), strict=True))
-        used = dict.fromkeys(phases, 0.0)
+        used = dict(sums)
         for (name, phase, value), low in zip(items, left, strict=True):
+            used[phase] -= value
             target = middle[phase] + used[phase]
             _band(axes, (0.0, low), (0.5, target), value, PHASE_COLOURS[phase])
             _name(axes, -0.01, low + value / 2, _said(name, value, fit), "right")
-            used[phase] += value
-        right, high = (max(_ends(left, items), _ends(list(middle.values()), items)) - total) / 2, 0.0
+        right = gap * (len(phases) - 1) / 2
+        high = total
         for phase in phases:
+            high -= sums[phase]
             _band(axes, (0.56, middle[phase]), (1.0, right + high), sums[phase], PHASE_COLOURS[phase])
             axes.fill_between(
                 [0.5, 0.56], middle[phase], middle[phase] + sums[phase], color=PHASE_COLOURS[phase]
             )
             _name(axes, 0.575, middle[phase] + sums[phase] / 2, phase, "left")
-            high += sums[phase]
         axes.fill_between([1.0, 1.02], right, right + total, color=GREY)
         _name(axes, 1.03, right + total / 2, _said("total", total, fit), "left")
         axes.set_xlim(-0.45, 1.25)
@@ -175,10 +181,6 @@ def _stack(heights: Sequence[float], gap: float) -> list[float]:
         lows.append(top)
         top -= gap
     return lows
-
-
-def _ends(lows: Sequence[float], items: Sequence[tuple[str, str, float]]) -> float:
-    return lows[0] + sum(value for _, _, value in items) / len(items) if lows else 0.0
 
 
 def _band(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gramwise.core.footprint import Footprint
 from gramwise.core.quantity import Quantity
 from gramwise.report.rounding import largest_remainder
-from gramwise.report.wording import Scale, percent, printable, scale
+from gramwise.report.wording import Scale, printable, scale
 
 DIGITS = 4
 """Significant digits of the printed total."""
@@ -63,6 +63,9 @@ def bill_table(footprint: Footprint) -> BillTable:
     decimals = max(DIGITS - 1 - digits, 0)
     fit = Scale(fit.unit, power, decimals)
     step = 10.0 ** (power - decimals)
+    shares, _ = largest_remainder(
+        [100.0 * item.carbon.value / (total or 1.0) for item in footprint.items], 0.1
+    )
     parts, whole = largest_remainder([item.carbon.value for item in footprint.items], step)
     return BillTable(
         unit=fit.unit,
@@ -73,12 +76,12 @@ def bill_table(footprint: Footprint) -> BillTable:
                 grams=_shown(fit, part, item.carbon.value),
                 low=_shown(fit, item.carbon.low, item.carbon.low),
                 high=_shown(fit, item.carbon.high, item.carbon.high),
-                share=percent(item.carbon.value / total) or "0.0" if total else "0.0",
+                share=f"{share:.1f}",
                 method=item.carbon.method,
                 source=printable(item.carbon.source),
                 embodied=item.embodied,
             )
-            for item, part in zip(footprint.items, parts, strict=True)
+            for item, part, share in zip(footprint.items, parts, shares, strict=True)
         ),
         total=fit.show(whole) or "",
         low=fit.show(footprint.total.low) or "",
