@@ -69,6 +69,21 @@ class Factor:
         )
 
 
+def factor_of(key: str, quantity: Quantity, spread: Spread | None = None) -> Factor:
+    """A quantity under a key; triangular unless told, exact where its interval is a point."""
+    return Factor(
+        key=key,
+        value=quantity.value,
+        low=quantity.low,
+        high=quantity.high,
+        unit=quantity.unit,
+        method=quantity.method,
+        source=quantity.source,
+        boundary=quantity.boundary,
+        spread=spread or ("exact" if quantity.low == quantity.high else "triangular"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One row of a bill.

@@ -83,11 +83,18 @@ class FootprintTable(Table):
         "of materials or functional blocks.",
         examples=[{"lyon": {"vendor_kg": 48.0, "source": "vendor sheet, 2024"}}],
     )
-    site: Raw | None = Field(
-        default=None,
-        description="The building that houses the nodes: grams of its making, life, capacity. Left out, it is reported "
+    hardware: tuple[Raw, ...] = Field(
+        default=(),
+        strict=False,
+        description="Machines beside the nodes that phases reserved: what their making, bringing and scrapping cost.",
+        examples=[[{"name": "training machines", "serves": "training", "devices": 8.0, "hours": 240.0}]],
+    )
+    sites: tuple[Raw, ...] = Field(
+        default=(),
+        strict=False,
+        description="Buildings that house machines: grams of their making, life, capacity. Left out, they are reported "
         "as not included.",
-        examples=[{"construction_kg": 5.0e7, "life_years": 20.0, "it_capacity_kw": 1000.0}],
+        examples=[[{"name": "hall", "serves": "inference", "construction_g": 5.0e10}]],
     )
     duty: dict[Name, Raw] = Field(
         default_factory=dict,
