@@ -1,0 +1,1 @@
+"""What scaling a model costs: phases, shares of hardware and sites, renewal, and the SCI scores."""
