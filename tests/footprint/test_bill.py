@@ -166,3 +166,22 @@ def test_grams_scale_with_the_grid(scale: float) -> None:
         ).total.value
 
     assert of(scale) == pytest.approx(scale * of(1.0))
+
+
+def test_joules_are_as_sure_as_what_they_were_worked_out_from() -> None:
+    line = Line(
+        name="metered",
+        phase="training",
+        factors=("kwh", "grid", "pue"),
+        carbon_g=lambda f: f["kwh"] * f["grid"] * f["pue"],
+        energy_j=lambda f: 3.6e6 * f["kwh"],
+    )
+    factors = [
+        factor("kwh", 10.0, 9.0, 11.0, method="measured"),
+        factor("grid", 400.0, 300.0, 500.0, method="modelled"),
+        factor("pue", 1.2, 1.2, 1.2, method="assumed", spread="exact"),
+    ]
+    item = bill([line], factors, functional_unit="x", units=1.0, boundary="x").items[0]
+    assert item.energy_j is not None
+    assert (item.energy_j.method, item.carbon.method) == ("measured", "modelled")
+    assert "grid" not in item.energy_j.source

@@ -119,7 +119,7 @@ def bill(
         Item(
             name=line.name,
             phase=line.phase,
-            carbon=_quantity(value, spread, "g", [line], known),
+            carbon=_quantity(value, spread, "g", line.boundary, [known[key] for key in line.factors]),
             energy_j=_energy(line, middle, drawn, draws, known),
             factors=line.factors,
         )
@@ -130,7 +130,9 @@ def bill(
         chosen = [row for row in evaluated if keep(row[0])]
         value = math.fsum(row[1] for row in chosen)
         spread = np.sum([row[2] for row in chosen], axis=0) if chosen else np.zeros(draws)
-        return _quantity(value, spread, "g", [row[0] for row in chosen], known)
+        part_of = [row[0] for row in chosen]
+        used = dict.fromkeys(key for line in part_of for key in line.factors)
+        return _quantity(value, spread, "g", _boundary(part_of), [known[key] for key in used])
 
     total = part(lambda line: True)
     return Footprint(
@@ -172,34 +174,49 @@ def _evaluate(
     return value, spread
 
 
+class _Watched(dict[str, Value]):
+    """Factors that remember which of them a formula read: provenance is that of what was used."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        super().__init__(values)
+        self.read: dict[str, None] = {}
+
+    def __getitem__(self, key: str) -> Value:
+        self.read[key] = None
+        return super().__getitem__(key)
+
+
 def _energy(
     line: Line, middle: Values, drawn: Values, draws: int, known: Mapping[str, Factor]
 ) -> Quantity | None:
     if line.energy_j is None:
         return None
     value, spread = _evaluate(line, line.energy_j, middle, drawn, draws)
-    return _quantity(value, spread, "J", [line], known)
+    watched = _Watched({k: middle[k] for k in line.factors})
+    line.energy_j(watched)
+    return _quantity(value, spread, "J", line.boundary, [known[key] for key in watched.read])
 
 
 def _quantity(
-    value: float,
-    spread: npt.NDArray[np.float64],
-    unit: str,
-    lines: Sequence[Line],
-    known: Mapping[str, Factor],
+    value: float, spread: npt.NDArray[np.float64], unit: str, boundary: Boundary, used: Sequence[Factor]
 ) -> Quantity:
-    used = [known[key] for line in lines for key in line.factors]
     low, high = np.percentile(spread, (LOW_PERCENTILE, HIGH_PERCENTILE))
-    sources = dict.fromkeys(f.source for f in used)
+    # A count or a definition makes nothing less sure, so it does not speak where anything else does.
+    telling = [f for f in used if f.spread != "exact"] or used
     return Quantity(
         value=value,
         low=min(float(low), value),  # a skewed spread may leave the central value outside its percentiles
         high=max(float(high), value),
         unit=unit,
-        method=weakest(*(f.method for f in used)) if used else "assumed",
-        boundary=lines[0].boundary if len({line.boundary for line in lines}) == 1 else "site",
-        source="; ".join(sources) if sources else "exact by definition",
+        method=weakest(*(f.method for f in telling)) if telling else "assumed",
+        boundary=boundary,
+        source="; ".join(dict.fromkeys(f.source for f in used)) or "exact by definition",
     )
+
+
+def _boundary(lines: Sequence[Line]) -> Boundary:
+    """That of all lines, or the site's where they differ."""
+    return lines[0].boundary if len({line.boundary for line in lines}) == 1 else "site"
 
 
 def _scaled(quantity: Quantity, by: float, unit: str) -> Quantity:
