@@ -10,6 +10,7 @@ from rich.table import Column
 from rich.text import Text
 
 from gramwise.footprint.document import read_document
+from gramwise.report.footprint_answers import Answer, answers, cells
 from gramwise.report.footprint_page import headline
 from gramwise.report.footprint_table import bill_table
 from gramwise.report.wording import percent, printable
@@ -33,19 +34,19 @@ def footprint_view(document: dict[str, Any]) -> Iterator[RenderableType]:
         shown = footprint.contributors[:CONTRIBUTORS_SHOWN]
         named = "; ".join(f"{printable(share.key)} {percent(share.share_frac)} %" for share in shown)
         yield Text(f"The interval comes from: {named} of the variance.")
-    for extra in document.get("tables") or ():
-        yield from _extra(extra)
+    for answer in answers(document):
+        yield from _answer(answer)
     if footprint.not_included:
         yield Text("Not included:\n" + "\n".join(f"  {printable(line)}" for line in footprint.not_included))
     for sentence in document.get("assumptions") or ():
         yield Text(printable(sentence))
 
 
-def _extra(extra: dict[str, Any]) -> Iterator[RenderableType]:
-    first, *others = extra["columns"]
-    table = new_table(Column(first), *(Column(name) for name in others), title=extra["title"])
-    for cells in extra["rows"]:
-        table.add_row(*(printable("unknown" if cell is None else cell) for cell in cells))
+def _answer(answer: Answer) -> Iterator[RenderableType]:
+    first, *others = answer.columns
+    table = new_table(Column(first), *(Column(name) for name in others), title=answer.title)
+    for row in answer.rows:
+        table.add_row(*cells(row))
     yield table
-    for note in extra.get("notes") or ():
-        yield Text(printable(note))
+    for note in answer.notes:
+        yield Text(note)

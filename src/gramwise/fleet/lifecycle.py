@@ -7,7 +7,7 @@ with the same strictness: docs/how-to/footprint.md.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -69,6 +69,20 @@ class FootprintTable(Table):
         description="Ledgers of gramwise measure, relative to the scenario file; each run is a line of the bill.",
         examples=[[".gramwise/ledger.jsonl"]],
     )
+    growth_frac_per_year: float = Field(
+        default=0.0,
+        gt=-1.0,
+        description="Growth of the rate of inferences a year, for the date on which serving overtakes training.",
+        examples=[0.2],
+    )
+    provider_unit: Literal["FLOP", "training token", "parameter"] | None = Field(
+        default=None,
+        description="Functional unit of the provider score of SCI for AI.",
+        examples=["parameter"],
+    )
+    provider_units: Positive | None = Field(
+        default=None, description="How many of them the training had.", examples=[3.5e6]
+    )
     draws: int = Field(default=10_000, ge=100, description="Draws behind every interval.", examples=[10_000])
     seed: int = Field(default=0, ge=0, description="Of the draws.", examples=[0])
     phases: tuple[Raw, ...] = Field(
@@ -124,6 +138,12 @@ class FootprintTable(Table):
         if self.shares and abs(sum(self.shares.values()) - 1.0) > 1e-9:
             total = sum(self.shares.values())
             raise fault(f"the shares sum to {total:g}.", "shares", "Write shares that sum to 1.")
+        if (self.provider_unit is None) != (self.provider_units is None):
+            raise fault(
+                "provider_unit and provider_units go together.",
+                "provider_units" if self.provider_units is None else "provider_unit",
+                "Write both, or neither.",
+            )
         return self
 
 

@@ -10,6 +10,7 @@ from gramwise.core.errors import ConfigError, RunDirectoryError, SourceUnavailab
 from gramwise.core.footprint import Factor, Footprint
 from gramwise.footprint.document import read_document
 from gramwise.report.drawing import Drawing
+from gramwise.report.footprint_answers import answers
 from gramwise.report.footprint_charts import drawings
 from gramwise.report.footprint_table import bill_table, interval
 from gramwise.report.html import figure, frame, write_whole
@@ -149,12 +150,11 @@ def _items(f: Footprint) -> str:
 
 
 def _more(document: Mapping[str, Any]) -> Iterator[str]:
-    """The tables that the account has beside the bill: scores, break-even, renewal, eCAL."""
-    for extra in document.get("tables") or ():
-        heads = [head(title, left=not i) for i, title in enumerate(extra["columns"])]
-        rows = [row(str(cells[0]), [words(cell, wrap=True) for cell in cells[1:]]) for cells in extra["rows"]]
-        notes = [paragraph(note, "note") for note in extra.get("notes") or ()]
-        yield section(extra["title"], table(extra["title"], heads, rows), *notes)
+    for answer in answers(document):
+        heads = [head(title, left=True) for title in answer.columns]
+        rows = [row(str(cells[0]), [words(cell, wrap=True) for cell in cells[1:]]) for cells in answer.rows]
+        notes = [paragraph(note, "note") for note in answer.notes]
+        yield section(answer.title, table(answer.title, heads, rows), *notes)
 
 
 def _factors(f: Footprint) -> str:

@@ -23,7 +23,8 @@ from gramwise.core.decision import PlanTable, columns
 from gramwise.core.errors import ConfigError, UnknownShape
 from gramwise.core.machines import Device, Node
 from gramwise.core.model import ModelGraph, Variant
-from gramwise.core.quantity import Method, weakest
+from gramwise.core.quantity import Method, Quantity, weakest
+from gramwise.fleet.catalogue import half_width_frac
 from gramwise.fleet.scenario import Scenario
 from gramwise.fleet.traffic import CostTable
 from gramwise.power.roofline import FALLBACK, roofline_s
@@ -36,6 +37,9 @@ from gramwise.runtime.start import held_by
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats
 
+
+ROOFLINE_HIGH = 3.0
+"""The last rung of the ladder of docs/method/operational.md: times may be three times what catalogue peaks say."""
 
 _ROOFLINE = "modelled: roofline of catalogue peaks, a lower limit of time"
 
@@ -150,6 +154,48 @@ def _cost(scenario: Scenario, node: Node, variant: Variant) -> _Cost:
     if graph.uncounted_ops:
         said += f", operators without a formula counted in bytes only: {', '.join(graph.uncounted_ops)}"
     return _Cost(whole_s * node.slots, whole_s * (busy_w - idle_w), _method(graph, node.device), said)
+
+
+def modelled_cost(scenario: Scenario, node: Node, variant: Variant) -> Quantity:
+    """Marginal joules of one inference without running anything, with the interval that a bill needs.
+
+    A declared cost has the interval of what is written without one. The roofline is a lower limit of time: its low end
+    takes the power at its low end, and its high end `ROOFLINE_HIGH` times the time.
+
+    Args:
+        scenario, node, variant: as of `modelled_table`; the file of the variant is resolved.
+
+    Raises:
+        ConfigError: neither a cost is declared nor are the device's figures known.
+    """
+    cost = _cost(scenario, node, variant)
+    half, rule = half_width_frac("declared")
+    low, high, origin = cost.energy_j * (1.0 - half), cost.energy_j * (1.0 + half), f"interval: {rule}"
+    if _declared(scenario.costs, node, variant) is None:
+        idle, busy = (node.device.facts[key] for key in ("idle_w", "busy_w"))
+        value_w = busy.value - idle.value
+        low = cost.energy_j * max(busy.low - idle.high, 0.0) / value_w
+        high = cost.energy_j * (busy.high - idle.low) / value_w * ROOFLINE_HIGH
+        origin = "interval: ends of the device's powers, and three times the least time"
+    return Quantity(
+        value=cost.energy_j,
+        low=low,
+        high=high,
+        unit="J",
+        method=cost.method,
+        boundary="board",
+        source=f"{cost.source}; {origin}",
+    )
+
+
+def message_bytes(scenario: Scenario, node: Node, variant: Variant) -> int:
+    """Bytes of one inference's inputs and outputs together.
+
+    Raises:
+        ConfigError: the file leaves a shape open.
+    """
+    graph = _analysed(scenario, node, variant)
+    return sum(graph.tensor_bytes[name] for name in (*graph.inputs, *graph.outputs))
 
 
 def _declared(costs: Sequence[CostTable], node: Node, variant: Variant) -> CostTable | None:
