@@ -1,0 +1,1 @@
+"""What hardware cost before it was switched on: dies, memory, parts, boards, devices, in three tiers of certainty."""
