@@ -15,6 +15,7 @@ from gramwise.core.errors import did_you_mean
 
 from .faults import Problem
 from .rows import Fraction, Name, Positive, Table, Text, fault
+from .traffic import Moment
 
 if TYPE_CHECKING:
     from .scenario import Scenario
@@ -27,6 +28,11 @@ class FootprintTable(Table):
 
     years: Positive = Field(
         default=1.0, description="How long the account runs, in years of 365.25 days.", examples=[4.0]
+    )
+    start: Moment | None = Field(
+        default=None,
+        description="First moment of the account, with its offset; left out, the day on which it is drawn up.",
+        examples=["2026-01-01T00:00:00Z"],
     )
     inferences: Positive | None = Field(
         default=None,

@@ -9,28 +9,31 @@ not known is named and left out; nothing is guessed at 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from gramwise.core.errors import ConfigError
 from gramwise.core.footprint import Factor, Footprint, Phase, factor_of
 from gramwise.core.machines import Node
+from gramwise.core.phase import PhaseRun
 from gramwise.core.units import J_PER_KWH, S_PER_DAY, S_PER_YEAR
 from gramwise.fleet.catalogue import half_width_frac
 from gramwise.fleet.scenario import Scenario
+from gramwise.fleet.traffic import unix_s
 from gramwise.footprint.bill import Line, Value, Values, bill
 from gramwise.footprint.document import as_document
 from gramwise.footprint.phaselines import ledger_lines, left_out
 from gramwise.footprint.scaling.account import Account, merge
 from gramwise.footprint.scaling.intensity import G_PER_KWH, Intensity, find, of_zone, one_kind
 from gramwise.footprint.scaling.scenario import Scaling
-from gramwise.runtime.assembly import resolve_variants
 from gramwise.runtime.chain import OUTSIDE
-from gramwise.runtime.modelled import message_bytes
-from gramwise.runtime.phaseledger import read_ledger
+from gramwise.runtime.gathered import Gathered, as_inputs, from_inputs, gather
+from gramwise.runtime.made import made, made_lines
 from gramwise.runtime.planfile import network_of
 from gramwise.runtime.questions import questions
-from gramwise.runtime.served import Served, Serving, serving
+from gramwise.runtime.served import Served
 
 Tell = Callable[[str, float], None]
 BOUNDARY = "what the scenario declares of the model's life, cradle to grave; location-based electricity"
@@ -57,30 +60,48 @@ def footprint(scenario: Scenario, tell: Tell = lambda _text, _done: None) -> dic
         MixedKinds: intensities of two kinds.
         RunDirectoryError, DataError: a run or a ledger that cannot be read.
     """
-    tell("reading what serves", 0.1)
-    served = serving(scenario)
-    units, said = inferences_of(scenario)
-    tell("putting the accounts together", 0.4)
-    account = account_of(scenario, served, units)
-    tell("drawing", 0.6)
-    evaluated = evaluate(scenario, account, units)
-    tell("scores", 0.9)
-    document = as_document(evaluated)
-    document |= {
+    tell("reading runs, ledgers and parts", 0.1)
+    gathered = gather(scenario)
+    tell("drawing", 0.4)
+    account, evaluated = evaluate(scenario, gathered)
+    tell("scores", 0.8)
+    _, said = inferences_of(scenario)
+    start_s = _start_s(scenario)
+    return {
+        **as_document(evaluated),
         "scenario": scenario.name,
         "years": scenario.footprint.years,
-        "assumptions": [said, served.said],
-        **questions(scenario, account, evaluated, scaling_of(scenario).renewal),
+        "start": datetime.fromtimestamp(start_s, UTC).isoformat(timespec="seconds"),
+        "assumptions": [said, gathered.served.said],
+        **questions(scenario, account, evaluated, scaling_of(scenario).renewal, start_s),
+        "inputs": as_inputs(scenario, gathered),
     }
-    return document
 
 
-def evaluate(scenario: Scenario, account: Account, units: float) -> Footprint:
-    """The bill of an account, with the draws that the scenario asks for."""
+def _start_s(scenario: Scenario) -> float:
+    """The declared start, or midnight (UTC) of today: the same document all day."""
+    start = scenario.footprint.start
+    return unix_s(start) if start else time.time() // S_PER_DAY * S_PER_DAY
+
+
+def again(inputs: Mapping[str, Any]) -> Footprint:
+    """The bill of a receipt's inputs, evaluated anew.
+
+    Raises:
+        DataError: they are no inputs of a footprint.
+        GramwiseError: as of `footprint`.
+    """
+    return evaluate(*from_inputs(inputs))[1]
+
+
+def evaluate(scenario: Scenario, gathered: Gathered) -> tuple[Account, Footprint]:
+    """The account of a scenario and its bill, with the draws that the scenario asks for."""
     table = scenario.footprint
+    units, _ = inferences_of(scenario)
+    account = account_of(scenario, gathered, units)
     told = set(account.serves.values()) | {line.phase for line in account.lines}
     untold = [f"{words}: no table tells of it" for phase, words in UNTOLD.items() if phase not in told]
-    return bill(
+    return account, bill(
         account.lines,
         account.factors,
         functional_unit=table.functional_unit,
@@ -119,22 +140,27 @@ def inferences_of(scenario: Scenario) -> tuple[float, str]:
     )
 
 
-def account_of(scenario: Scenario, served: Serving, units: float) -> Account:
+def account_of(scenario: Scenario, gathered: Gathered, units: float) -> Account:
     """Every line of the scenario's bill.
 
     Raises:
         ConfigError, MixedKinds, DataError: see `footprint`.
     """
+    table, places = scenario.footprint, gathered.served.places
     nodes = {node.name: node for node in scenario.node_records()}
     grids = {name: _grid(scenario, node) for name, node in nodes.items()}
     scaling = scaling_of(scenario)
     one_kind([*grids.items(), *((p.name, p.intensity or find(p.zone or "", {})) for p in scaling.phases)])
     return merge(
         [
-            *(_serving(place, units, nodes, grids) for place in served.places),
-            *(_network(scenario, place, units, nodes.get(place.place), grids) for place in served.places),
+            *(_serving(place, units, nodes, grids) for place in places),
+            *(_network(scenario, place, units, gathered.message_bytes, grids) for place in places),
             *(_idle(scenario, node, grids[name]) for name, node in nodes.items()),
-            *_ledgers(scenario),
+            *(
+                made_lines(made(scenario, node, gathered.boms), table.years, table.reserved_frac)
+                for node in nodes.values()
+            ),
+            *(_ledger(runs) for runs in gathered.runs.values()),
             scaling.account(),
         ]
     )
@@ -276,18 +302,17 @@ def _idle(scenario: Scenario, node: Node, intensity: Intensity) -> Account:
 
 
 def _network(
-    scenario: Scenario, place: Served, units: float, node: Node | None, grids: Mapping[str, Intensity]
+    scenario: Scenario, place: Served, units: float, size: int | None, grids: Mapping[str, Intensity]
 ) -> Account:
     """Sending an inference to a node and its answer back, on the node's grid."""
-    link = network_of(scenario).links[OUTSIDE, node.name] if node else None
-    if node is None or link is None or link.energy_j_per_byte is None:
+    known = place.place in scenario.nodes
+    link = network_of(scenario).links[OUTSIDE, place.place] if known else None
+    if link is None or link.energy_j_per_byte is None or size is None:
         return _left_out(f"network to {place.place}: no link of it declares energy_j_per_byte")
-    variant = next(v for v in resolve_variants(scenario) if v.model == scenario.model)
-    size = message_bytes(scenario, node, variant)
     half, rule = half_width_frac("declared")
     each = link.energy_j_per_byte + (link.receive_j_per_byte or 0.0)
     energy = Factor(
-        key=f"link.{node.name}.j_per_byte",
+        key=f"link.{place.place}.j_per_byte",
         value=each,
         low=each * (1.0 - half),
         high=each * (1.0 + half),
@@ -297,18 +322,16 @@ def _network(
     )
     sent = units * place.share_frac * size
     return _line(
-        f"{node.name}, network",
+        f"{place.place}, network",
         "network",
-        [energy, _rate(grids[node.name])],
+        [energy, _rate(grids[place.place])],
         lambda v: sent * v[energy.key],
     )
 
 
-def _ledgers(scenario: Scenario) -> Iterator[Account]:
-    for name in scenario.footprint.ledger:
-        runs = read_ledger(scenario.path.parent / name)
-        lines, factors = ledger_lines(runs)
-        yield Account(lines, factors, list(left_out(runs)), _serves(lines))
+def _ledger(runs: Sequence[PhaseRun]) -> Account:
+    lines, factors = ledger_lines(runs)
+    return Account(lines, factors, list(left_out(runs)), _serves(lines))
 
 
 def _serves(lines: Sequence[Line]) -> dict[str, Phase]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from typing import Any
 
 from gramwise.core.footprint import Footprint
-from gramwise.core.units import S_PER_DAY, S_PER_YEAR
+from gramwise.core.units import S_PER_YEAR
 from gramwise.fleet.scenario import Scenario
 from gramwise.footprint.scaling import sci
 from gramwise.footprint.scaling.account import Account
@@ -16,7 +15,11 @@ from gramwise.footprint.scaling.serving import DEVELOPMENT, crossing
 
 
 def questions(
-    scenario: Scenario, account: Account, footprint: Footprint, renewals: tuple[Renewal, ...]
+    scenario: Scenario,
+    account: Account,
+    footprint: Footprint,
+    renewals: tuple[Renewal, ...],
+    start_s: float,
 ) -> dict[str, Any]:
     """The keys ``scores``, ``break_even`` and ``renewal`` of a ``gramwise.footprint/1`` document.
 
@@ -25,6 +28,7 @@ def questions(
         account: before it was evaluated.
         footprint: and after.
         renewals: of the scenario.
+        start_s: first moment of the account, Unix seconds.
 
     Returns:
         ``scores``: SCI, and those of the two of SCI for AI that the account has lines and units for. ``break_even``:
@@ -44,7 +48,7 @@ def questions(
         crossing(
             account,
             footprint.units,
-            start_s=time.time() // S_PER_DAY * S_PER_DAY,  # the same document all day
+            start_s=start_s,
             rate_per_s=rate_per_s,
             growth_frac_per_year=table.growth_frac_per_year,
             **how,

@@ -19,7 +19,7 @@ from .replacing import Renewal
 from .site import Site, site_lines
 
 KEYS = ("phases", "hardware", "sites", "renewal")
-NO_HARDWARE = "making, bringing and scrapping of the machines ([[footprint.hardware]])"
+NO_HARDWARE = "making, bringing and scrapping of the machines that phases ran on ([[footprint.hardware]])"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,6 @@ class Scaling:
             MixedKinds: phases with intensities of different kinds.
         """
         hardware = hardware_lines(self.hardware)
-        if not self.hardware:
+        if self.phases and not self.hardware:
             hardware.not_included.append(NO_HARDWARE)
         return merge((phase_lines(self.phases, zones), hardware, site_lines(self.sites)))
