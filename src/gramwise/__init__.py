@@ -28,6 +28,7 @@ _HOMES = {
     "load_graph": "graph.load",
     "load_policy": "schedule",
     "load_scenario": "runtime.assembly",
+    "measure": "runtime.measure",
     "open": "runtime.embed",
 }
 

@@ -9,10 +9,11 @@ from rich.console import RenderableType
 from rich.table import Column
 from rich.text import Text
 
+from gramwise.core.quantity import Quantity
 from gramwise.footprint.document import read_document
 from gramwise.report.footprint_answers import Answer, answers, cells
 from gramwise.report.footprint_page import headline
-from gramwise.report.footprint_table import bill_table
+from gramwise.report.footprint_table import bill_table, interval
 from gramwise.report.wording import percent, printable
 from gramwise.show import new_table, right
 
@@ -50,3 +51,68 @@ def _answer(answer: Answer) -> Iterator[RenderableType]:
     yield table
     for note in answer.notes:
         yield Text(note)
+
+
+def figures_view(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """The outputs of one of the eCAL authors' tools, under their names."""
+    table = new_table("output", *right("value"))
+    for name, value in document.items():
+        table.add_row(printable(name), f"{value:.9g}" if isinstance(value, float) else printable(value))
+    yield table
+
+
+def beside_view(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """A ``gramwise.ecal-compare/1`` document: compat and physical mode, and which defect explains what."""
+    named = [d for d in document["order"] if any(row["by_defect_j"].get(d) for row in document["rows"])]
+    table = new_table(
+        "stage",
+        *right("compat, J", *named, "physical, J"),
+        title=f"eCAL, {document['tool']} against physical mode",
+    )
+    for row in document["rows"]:
+        steps = (f"{row['by_defect_j'].get(d, 0.0):+.3g}" for d in named)
+        table.add_row(row["stage"], f"{row['compat_j']:.4g}", *steps, f"{row['physical_j']:.4g}")
+    yield table
+    for name in named:
+        yield Text(f"{name}: {printable(document['order'][name])}")
+    for line in document["not_included"]:
+        yield Text(f"Not included: {printable(line)}")
+
+
+def measured_view(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """A ``gramwise.phase/1`` document: what a run spent."""
+
+    def said(key: str, unit: str) -> str:
+        known = document.get(key)
+        return "unknown" if known is None else f"{interval(Quantity(**known), unit)} {known['method']}"
+
+    seconds = "unknown" if document["cpu_s"] is None else f"{document['cpu_s']:.3g} s"
+    yield Text(
+        f"gramwise: {printable(document['name'])}, {document['phase']}: {document['status']} after "
+        f"{document['wall_s']:.3g} s, CPU {seconds}; energy {said('energy', 'J')}, idle {said('idle', 'J')}; carbon "
+        f"{said('carbon', 'g')}. In {document['ledger']}."
+    )
+    for note in document.get("notes") or ():
+        yield Text(f"gramwise: {printable(note)}")
+
+
+def findings_view(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """What the check of a receipt found."""
+    for finding in document["findings"]:
+        yield Text(f"{finding['kind']}: {printable(finding['place'])}: {printable(finding['text'])}")
+    yield Text("The receipt holds." if document["holds"] else "The receipt does not hold.")
+
+
+def difference_view(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """A ``gramwise.receipt-diff/1`` document: a change by cause."""
+    frac = document["change_frac"]
+    share = "" if frac is None else f" ({percent(frac, signed=True)} %)"
+    yield Text(f"{document['change_g']:+.4g} {document['unit']}{share}")
+    table = new_table("cause", *right(document["unit"]), "what changed")
+    for cause in document["causes"]:
+        if cause["carbon_g"] or cause["factors"]:
+            changed = ", ".join(dict.fromkeys(printable(row["key"]) for row in cause["factors"]))
+            table.add_row(cause["cause"], f"{cause['carbon_g']:+.4g}", changed)
+    yield table
+    for note in document["notes"]:
+        yield Text(printable(note))

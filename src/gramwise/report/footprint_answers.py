@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from gramwise.core.quantity import Quantity
@@ -32,6 +33,8 @@ def answers(document: Mapping[str, Any]) -> Iterator[Answer]:
         yield _break_even(document["break_even"], document)
     if document.get("renewal"):
         yield _renewal(document)
+    if document.get("ecal"):
+        yield from _ecal(document["ecal"])
 
 
 def _scores(document: Mapping[str, Any]) -> Answer:
@@ -107,6 +110,71 @@ def _renewal(document: Mapping[str, Any]) -> Answer:
         rows=tuple(rows),
         notes=("Shares are of the draws.",),
     )
+
+
+def _ecal(found: Mapping[str, Any]) -> Iterator[Answer]:
+    yield Answer(
+        title="eCAL, physical mode",
+        columns=("", ""),
+        rows=tuple(_life(found)),
+        notes=(
+            "Beside the bill, not in it: it tells the same life once more. Joules are before PUE.",
+            *(f"Not included: {printable(line)}." for line in found["not_included"]),
+        ),
+    )
+    yield Answer(
+        title="eCAL by stage",
+        columns=("part", "stage", "location", "energy", "carbon"),
+        rows=tuple(
+            (
+                printable(part["name"]),
+                part["stage"],
+                printable(part["location"]),
+                quantity(part["energy_j"], "J"),
+                quantity(part["carbon_g"], "g"),
+            )
+            for part in found["parts"]
+        ),
+    )
+    if found["countries"]:
+        yield Answer(
+            title="The same life on other grids",
+            columns=("zone", "carbon over the life", "one more inference"),
+            rows=tuple(
+                (printable(row["name"]), quantity(row["carbon_g"], "g"), quantity(row["marginal_g"], "g"))
+                for row in found["countries"]
+            ),
+        )
+    for location, hours in found["hours"].items():
+        yield Answer(
+            title=f"One inference at every hour of {printable(location)}",
+            columns=("hour, UTC", "carbon"),
+            rows=tuple(
+                (_hour(at), None if grams is None else quantity(grams, "g"))
+                for at, grams in zip(hours["times_s"], hours["marginal_g"], strict=True)
+            ),
+            notes=(f"The best hour saves {percent(hours['saved_frac'])} % against the mean of the day.",),
+        )
+
+
+def _life(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    more = (
+        quantity(found["marginal_j_per_inference"], "J"),
+        quantity(found["marginal_g_per_inference"], "g"),
+    )
+    even = found["break_even_inferences"]
+    after = NEVER if even is None else f"{_count(even['value'], even['low'], even['high'])} inferences"
+    yield "energy over the life", f"{quantity(found['energy_j'], 'J')}, {found['site_wh']:.4g} Wh with PUE"
+    yield "carbon over the life", interval(Quantity(**found["bill"]["total"]), "g")
+    yield "per bit that came in", quantity(found["j_per_bit"], "J")
+    yield "development, once", quantity(found["development_j"], "J")
+    yield "one more inference", ", ".join(more)
+    yield "an inference with its share of all", quantity(found["amortised_j_per_inference"], "J")
+    yield "development is matched after", after
+
+
+def _hour(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%H:%M")
 
 
 def _count(value: float | None, low: float | None, high: float | None) -> str:

@@ -18,6 +18,7 @@ from gramwise.core.errors import ConfigError
 from gramwise.core.footprint import Factor, Footprint, Phase, factor_of
 from gramwise.core.machines import Node
 from gramwise.core.phase import PhaseRun
+from gramwise.core.series import Series
 from gramwise.core.units import J_PER_KWH, S_PER_DAY, S_PER_YEAR
 from gramwise.fleet.catalogue import half_width_frac
 from gramwise.fleet.scenario import Scenario
@@ -29,6 +30,7 @@ from gramwise.footprint.scaling.account import Account, merge
 from gramwise.footprint.scaling.intensity import G_PER_KWH, Intensity, find, of_zone, one_kind
 from gramwise.footprint.scaling.scenario import Scaling
 from gramwise.runtime.chain import OUTSIDE
+from gramwise.runtime.ecalaccount import ecal
 from gramwise.runtime.gathered import Gathered, as_inputs, from_inputs, gather
 from gramwise.runtime.made import made, made_lines
 from gramwise.runtime.planfile import network_of
@@ -48,11 +50,19 @@ UNTOLD: Mapping[Phase, str] = {
 """Phases that are named as left out when no line tells of them."""
 
 
-def footprint(scenario: Scenario, tell: Tell = lambda _text, _done: None) -> dict[str, Any]:
+def footprint(
+    scenario: Scenario,
+    tell: Tell = lambda _text, _done: None,
+    *,
+    zones: Sequence[str] = (),
+    hours: Mapping[str, Series] | None = None,
+) -> dict[str, Any]:
     """The ``gramwise.footprint/1`` document of a scenario.
 
     Args:
         scenario: as `gramwise.runtime.assembly.read_scenario` gives it.
+        zones: where else the life of ``[footprint.ecal]`` is to be told, beside the zones of the nodes.
+        hours: as of `gramwise.runtime.ecalaccount.ecal`.
         tell: hears how far it is.
 
     Raises:
@@ -74,8 +84,15 @@ def footprint(scenario: Scenario, tell: Tell = lambda _text, _done: None) -> dic
         "start": datetime.fromtimestamp(start_s, UTC).isoformat(timespec="seconds"),
         "assumptions": [said, gathered.served.said],
         **questions(scenario, account, evaluated, scaling_of(scenario).renewal, start_s),
+        "ecal": ecal(scenario, _elsewhere(scenario, zones), hours),
         "inputs": as_inputs(scenario, gathered),
     }
+
+
+def _elsewhere(scenario: Scenario, zones: Sequence[str]) -> dict[str, float]:
+    """Annual means of the nodes' zones and of others, g/kWh."""
+    every = dict.fromkeys([*(node.zone for node in scenario.node_records()), *zones])
+    return {zone: _rate(of_zone(zone)).value for zone in every}
 
 
 def _start_s(scenario: Scenario) -> float:

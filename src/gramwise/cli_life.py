@@ -1,0 +1,339 @@
+"""The verbs that account for a model's life: footprint, measure, calibrate, receipt."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional, TypeAlias, cast
+
+import typer
+from rich.console import Console
+
+from gramwise.cli_ahead import Archive, Basis, Provider, Signal, Traces, Year
+from gramwise.core.errors import ConfigError
+from gramwise.core.footprint import Phase
+from gramwise.core.series import Series
+from gramwise.terminal import Json, print_json, progress, show
+
+Compat: TypeAlias = Literal["legacy", "pypi", "multihop", "historical", "agentic"]
+KINDS = ("svg", "png")
+MaybeText: TypeAlias = Optional[str]  # noqa: UP045 - typer reads it at run time
+MaybePath: TypeAlias = Optional[Path]  # noqa: UP045
+MaybeNumber: TypeAlias = Optional[float]  # noqa: UP045
+MaybeCount: TypeAlias = Optional[int]  # noqa: UP045
+Figures = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads it at run time
+    typer.Option("--figures", help="Folder for the pictures as SVG and PNG files.", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these verbs to the command line."""
+    app.command()(footprint)
+    app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False})(measure)
+    receipts = typer.Typer(
+        help="Check, compare and pass on what a run wrote of itself.", no_args_is_help=True
+    )
+    for verb in (verify, diff, export):
+        receipts.command()(verb)
+    app.add_typer(receipts, name="receipt")
+
+
+def footprint(
+    inputs: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(
+            metavar="SCENARIO",
+            help="Scenario file (TOML); with --compat the inputs (JSON).",
+            show_default=False,
+        ),
+    ] = None,
+    compat: Annotated[
+        Optional[Compat],  # noqa: UP045
+        typer.Option(
+            help="Answer as this version of the eCAL authors' tools does, digit for digit.",
+            show_default=False,
+        ),
+    ] = None,
+    published: Annotated[
+        bool,
+        typer.Option("--published-figure", help="The data behind the authors' figure, worked out again."),
+    ] = False,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Where a run directory with page and receipt is made; none without it."),
+    ] = None,
+    zone: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--zone", help="Another zone to tell the eCAL account in; may be given several times."),
+    ] = None,
+    hours: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--hours", help="LOCATION=ZONE: an inference at every hour of the mean day of a trace."),
+    ] = None,
+    traces: Traces = None,
+    year: Year = None,
+    beside: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--beside",
+            help="With --compat: what physical mode must be told (JSON: utilisation_frac, intensity_g_per_kwh ...); "
+            "the two stand side by side, defect by defect.",
+            show_default=False,
+        ),
+    ] = None,
+    figures: Figures = None,
+    as_json: Json = False,
+) -> None:
+    """Every gram of a model's life: one bill whose parts sum to the total and whose every row names its source."""
+    if published:
+        _published(figures, as_json)
+    elif inputs is None:
+        raise ConfigError("a scenario is missing.", fix="Write: gramwise footprint SCENARIO.")
+    elif compat is not None:
+        _compat(inputs, compat, beside, as_json)
+    else:
+        days = _days(hours or (), traces, year)
+        _bill(inputs, tuple(zone or ()), days, out, figures, as_json)
+
+
+def _days(hours: Sequence[str], traces: Path | None, year: int | None) -> dict[str, Series]:
+    from gramwise.runtime.ecalaccount import mean_day
+
+    days = {}
+    for text in hours:
+        location, _, zone = text.partition("=")
+        if not location or not zone:
+            raise ConfigError(
+                f"--hours takes LOCATION=ZONE, not {text!r}.", fix="Write for instance field=DE."
+            )
+        if traces is None:
+            raise ConfigError("hours come from recorded traces.", key="--hours", fix="Add --traces DIR.")
+        days[location] = mean_day(traces, zone, year)
+    return days
+
+
+def _bill(
+    scenario: Path,
+    zones: tuple[str, ...],
+    days: Mapping[str, Series],
+    out: Path | None,
+    figures: Path | None,
+    as_json: bool,
+) -> None:
+    from gramwise.report.footprint_page import write_figures, write_page
+    from gramwise.report.receipt.record import save
+    from gramwise.runtime.assembly import read_scenario
+    from gramwise.runtime.lifecycle import footprint as account
+    from gramwise.runtime.liferun import keep, receipt_of
+    from gramwise.show_footprint import footprint_view
+
+    read = read_scenario(scenario)
+    with progress(as_json) as tell:
+        document = account(read, tell, zones=zones, hours=days)
+        page = None
+        if out is not None:
+            document = keep(read, document, out, command=" ".join(["gramwise", *sys.argv[1:]]))
+            save(receipt_of(document), Path(document["run_dir"]) / "receipt.json")
+            page = write_page(document, Path(document["run_dir"]) / "report.html")
+        files = write_figures(document, figures) if figures else []
+    show(document, footprint_view, as_json)
+    if not as_json:
+        _places(document, page, files)
+
+
+def _places(document: dict[str, Any], page: Path | None, files: list[Path]) -> None:
+    if page is not None:
+        typer.echo(f"\nRun directory: {document['run_dir']}\nPage:          {page}")
+    for file in files:
+        typer.echo(f"Picture:       {file}")
+
+
+def _compat(file: Path, tool: Compat, beside: Path | None, as_json: bool) -> None:
+    from gramwise.footprint.ecal import agentic, compat
+    from gramwise.show_footprint import beside_view, figures_view
+
+    inputs = _read_json(file)
+    if beside is not None:
+        from gramwise.footprint.ecal import compare
+        from gramwise.footprint.ecal.translate import Choices
+
+        choices = Choices.from_mapping(_read_json(beside))
+        show(compare.document(tool, inputs, choices), beside_view, as_json)
+        return
+    document = agentic.run(inputs) if tool == "agentic" else compat.run(tool, inputs)
+    show(dict(document), figures_view, as_json)
+
+
+def _published(figures: Path | None, as_json: bool) -> None:
+    from gramwise.footprint.ecal.compat.published import figure_data
+    from gramwise.report.ecal_charts import figure_drawing
+    from gramwise.show_footprint import published_view
+
+    document = figure_data()
+    show(document, published_view, as_json)
+    if figures is not None:
+        figures.mkdir(parents=True, exist_ok=True)
+        for kind in KINDS:
+            (figures / f"ecal-figure.{kind}").write_bytes(figure_drawing(document).file(kind))
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except OSError as fault:
+        raise ConfigError(
+            f"it cannot be read: {fault.strerror or fault}.", file=file, fix="Name a JSON file."
+        ) from fault
+    except ValueError as fault:
+        raise ConfigError(f"this is not JSON: {fault}.", file=file, fix="Correct that place.") from fault
+    if not isinstance(document, dict):
+        raise ConfigError(
+            "this is not an object.", file=file, fix='Write the inputs as {"NAME": value, ...}.'
+        )
+    return document
+
+
+# --- measuring ---
+
+
+def measure(
+    command: Annotated[
+        list[str], typer.Argument(metavar="-- COMMAND", help="What to run and measure.", show_default=False)
+    ],
+    phase: Annotated[str, typer.Option(help="data, experimentation, training, tuning, inference ...")],
+    name: Annotated[MaybeText, typer.Option(help="For people; the command's name by default.")] = None,
+    zone: Annotated[
+        MaybeText, typer.Option(help="Grid zone, for instance FR; without it grams stay unknown.")
+    ] = None,
+    ledger: Annotated[
+        MaybePath, typer.Option(help="Ledger to add to; .gramwise/ledger.jsonl by default.")
+    ] = None,
+    device: Annotated[MaybeText, typer.Option(help="Row of the catalogue that this machine is.")] = None,
+    idle_w: Annotated[MaybeNumber, typer.Option(help="Watts of this machine at rest.")] = None,
+    busy_w: Annotated[MaybeNumber, typer.Option(help="Watts of this machine at full load.")] = None,
+    cpus: Annotated[MaybeCount, typer.Option(min=1, help="CPUs that those watts are of.")] = None,
+    reserved: Annotated[float, typer.Option(help="Share of the machine that is reserved for the run.")] = 1.0,
+    pue: Annotated[float, typer.Option(help="Power usage effectiveness of the site.")] = 1.0,
+    tracking: Annotated[
+        Literal["machine", "process"], typer.Option(help="Charge all that meters read, or the run's share.")
+    ] = "machine",
+    watch_idle: Annotated[
+        float, typer.Option(help="Seconds for which meters are watched at rest before.")
+    ] = 0.0,
+    provider: Provider = None,
+    traces: Traces = None,
+    archive: Archive = None,
+    signal: Signal = None,
+    basis: Basis = None,
+    as_json: Json = False,
+) -> None:
+    """Run a command, and write what it spent into a ledger, whatever becomes of it."""
+    from gramwise.runtime.measure import measure_command
+    from gramwise.show_footprint import measured_view
+
+    document = measure_command(
+        command,
+        phase=cast(Phase, phase),  # checked there against the phases that there are
+        name=name,
+        zone=zone,
+        ledger=ledger,
+        device=device,
+        idle_w=idle_w,
+        busy_w=busy_w,
+        cpus=cpus,
+        reserved_frac=reserved,
+        pue=pue,
+        tracking=tracking,
+        watch_idle_s=watch_idle,
+        provider=provider,
+        traces=traces,
+        archive=archive,
+        signal=signal,
+        basis=basis,
+    )
+    # Standard output is the command's own, so what is said of it goes to the other stream.
+    errors = Console(stderr=True, soft_wrap=True)
+    if as_json:
+        errors.file.write(json.dumps(document, allow_nan=False) + "\n")
+    else:
+        for part in measured_view(document):
+            errors.print(part, highlight=False, markup=False)
+    raise typer.Exit(document["exit_code"])
+
+
+# --- receipts ---
+
+Receipt = Annotated[
+    Path, typer.Argument(help="Receipt, or the run directory that holds it.", show_default=False)
+]
+Account = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Which account of it: a policy, or the name of a bill.", show_default=False),
+]
+
+
+def verify(receipt: Receipt, as_json: Json = False) -> None:
+    """Work a receipt out again: its hash, its sums, every gram from its factors, and the files beside it."""
+    from gramwise.report.receipt import verify as check
+    from gramwise.runtime.lifecycle import again
+    from gramwise.show_footprint import findings_view
+
+    findings = check(receipt, again)
+    wrong = any(finding.kind == "wrong" for finding in findings)
+    document = {
+        "schema": "gramwise.receipt-check/1",
+        "receipt": str(receipt),
+        "holds": not wrong,
+        "findings": [{"kind": f.kind, "place": f.place, "text": f.text} for f in findings],
+    }
+    show(document, findings_view, as_json)
+    if wrong:
+        raise typer.Exit(3)
+
+
+def diff(
+    before: Receipt,
+    after: Receipt,
+    account: Account = None,
+    other: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Account of the second; by default the one of the same name.", show_default=False),
+    ] = None,
+    per: Annotated[
+        Literal["total", "unit"], typer.Option(help="Compare totals, or grams of a unit.")
+    ] = "total",
+    as_json: Json = False,
+) -> None:
+    """Why two receipts differ: energy, place, grid, PUE, hardware, method; the causes sum to the change."""
+    from gramwise.report.receipt import diff as compare
+    from gramwise.report.receipt import read_receipt
+    from gramwise.runtime.lifecycle import again
+    from gramwise.show_footprint import difference_view
+
+    first, second = read_receipt(before), read_receipt(after)
+    recompute = again if {first["kind"], second["kind"]} == {"footprint"} else None
+    show(
+        compare(first, second, account=account, other=other, per=per, recompute=recompute),
+        difference_view,
+        as_json,
+    )
+
+
+def export(
+    receipt: Receipt,
+    to: Annotated[str, typer.Option(help="boamps, codecarbon, impact-framework, model-card or sci.")],
+    account: Account = None,
+    as_json: Json = False,
+) -> None:
+    """A receipt in another tool's format, on standard output."""
+    from gramwise.report.exports import export as convert
+    from gramwise.report.receipt import read_receipt
+
+    content = convert(read_receipt(receipt), to, account=account)
+    if as_json:
+        print_json({"schema": "gramwise.export/1", "format": to, "content": content})
+    else:
+        typer.echo(content, nl=not content.endswith("\n"))
