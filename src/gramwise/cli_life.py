@@ -15,7 +15,7 @@ from gramwise.cli_ahead import Archive, Basis, Provider, Signal, Traces, Year
 from gramwise.core.errors import ConfigError
 from gramwise.core.footprint import Phase
 from gramwise.core.series import Series
-from gramwise.terminal import Json, print_json, progress, show
+from gramwise.terminal import Json, complain, print_json, progress, show
 
 Compat: TypeAlias = Literal["legacy", "pypi", "multihop", "historical", "agentic"]
 KINDS = ("svg", "png")
@@ -152,7 +152,7 @@ def _places(document: dict[str, Any], page: Path | None, files: list[Path]) -> N
 
 
 def _compat(file: Path, tool: Compat, beside: Path | None, as_json: bool) -> None:
-    from gramwise.footprint.ecal import agentic, compat
+    from gramwise.footprint.ecal.compat import notes, run
     from gramwise.show_footprint import beside_view, figures_view
 
     inputs = _read_json(file)
@@ -163,7 +163,9 @@ def _compat(file: Path, tool: Compat, beside: Path | None, as_json: bool) -> Non
         choices = Choices.from_mapping(_read_json(beside))
         show(compare.document(tool, inputs, choices), beside_view, as_json)
         return
-    document = agentic.run(inputs) if tool == "agentic" else compat.run(tool, inputs)
+    document = run(tool, inputs)
+    for note in notes.notes(tool, inputs):
+        complain(note)
     show(dict(document), figures_view, as_json)
 
 
@@ -172,7 +174,7 @@ def _published(figures: Path | None, as_json: bool) -> None:
     from gramwise.report.ecal_charts import figure_drawing
     from gramwise.show_footprint import published_view
 
-    document = figure_data()
+    document = figure_data().document()
     show(document, published_view, as_json)
     if figures is not None:
         figures.mkdir(parents=True, exist_ok=True)

@@ -63,18 +63,25 @@ def figures_view(document: dict[str, Any]) -> Iterator[RenderableType]:
 
 def beside_view(document: dict[str, Any]) -> Iterator[RenderableType]:
     """A ``gramwise.ecal-compare/1`` document: compat and physical mode, and which defect explains what."""
-    named = [d for d in document["order"] if any(row["by_defect_j"].get(d) for row in document["rows"])]
-    table = new_table(
-        "stage",
-        *right("compat, J", *named, "physical, J"),
-        title=f"eCAL, {document['tool']} against physical mode",
+    stages = new_table(
+        "stage", *right("compat, J", "physical, J"), title=f"eCAL: {document['tool']} beside physical mode"
     )
     for row in document["rows"]:
-        steps = (f"{row['by_defect_j'].get(d, 0.0):+.3g}" for d in named)
-        table.add_row(row["stage"], f"{row['compat_j']:.4g}", *steps, f"{row['physical_j']:.4g}")
-    yield table
-    for name in named:
-        yield Text(f"{name}: {printable(document['order'][name])}")
+        stages.add_row(row["stage"], f"{row['compat_j']:.4g}", f"{row['physical_j']:.4g}")
+    yield stages
+    total = document["rows"][-1]
+    steps = new_table(
+        "defect",
+        *right("total, J"),
+        "instead",
+        title="From the one to the other, one correction after another",
+    )
+    steps.add_row("", f"{total['compat_j']:.4g}", f"as {document['tool']} has it")
+    for defect, moved in total["by_defect_j"].items():
+        if moved:
+            steps.add_row(defect, f"{moved:+.4g}", printable(document["order"][defect]))
+    steps.add_row("", f"{total['physical_j']:.4g}", "physical mode")
+    yield steps
     for line in document["not_included"]:
         yield Text(f"Not included: {printable(line)}")
 
@@ -116,3 +123,27 @@ def difference_view(document: dict[str, Any]) -> Iterator[RenderableType]:
     yield table
     for note in document["notes"]:
         yield Text(printable(note))
+
+
+def published_view(document: dict[str, Any]) -> Iterator[RenderableType]:
+    """A ``gramwise.ecal-figure/1`` document: published points, ours, and the ratios that are claimed of them."""
+    table = new_table(
+        Column("model", no_wrap=True), *right("inferences", "ours, J/bit", "published, J/bit", "difference")
+    )
+    for point in document["points"]:
+        ours, theirs = f"{point['ecal_j_per_bit']:.6g}", f"{point['published_j_per_bit']:.6g}"
+        table.add_row(
+            point["model"],
+            f"{point['inferences']:,}".replace(",", " "),
+            ours,
+            theirs,
+            f"{point['relative_difference']:.1e}",
+        )
+    yield table
+    ratios = new_table("model", *right("eCAL at", "over eCAL at", "ratio", "at most"), title="Ratios")
+    for row in document["ratios"]:
+        ratios.add_row(
+            row["model"], str(row["few"]), str(row["many"]), f"{row['ratio']:.3f}", f"{row['ceiling']:.3f}"
+        )
+    yield ratios
+    yield Text(f"Published points: {printable(document['source'])}")

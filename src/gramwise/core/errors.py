@@ -56,6 +56,11 @@ class ConfigError(GramwiseError):
         where = ": ".join(str(part) for part in (file, key) if part)
         super().__init__((f"{where}: " if where else "") + message + (f" {fix}" if fix else ""))
 
+    def inside(self, file: str | Path, table: str) -> ConfigError:
+        """The same fault, told from the file and the table that the faulty part stands in."""
+        key = ".".join(part for part in (table, self.key) if part)
+        return ConfigError(self.message, file=file, key=key, fix=self.fix)
+
 
 class DataError(GramwiseError):
     """What the world gave cannot be used."""

@@ -359,7 +359,7 @@ def _label_at_side(
 ) -> None:
     """Names in a column at the right, ordered as their points are, each with a thin line to its point."""
     order = sorted(range(len(names)), key=lambda i: (points[i][1], -points[i][0]))
-    heights = _apart([points[i][1] / top for i in order], gap=min(0.075, 1 / max(len(names), 1)))
+    heights = apart([points[i][1] / top for i in order], gap=min(0.075, 1 / max(len(names), 1)))
     line = {"arrowstyle": "-", "color": GREY, "lw": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 4}
     for i, height in zip(order, heights, strict=True):
         axes.annotate(
@@ -375,7 +375,7 @@ def _label_at_side(
         )
 
 
-def _apart(wanted: Sequence[float], gap: float) -> list[float]:
+def apart(wanted: Sequence[float], gap: float) -> list[float]:
     """Ascending places moved as little as needed to stand ``gap`` apart, at or under 1."""
     places: list[float] = []
     for place in wanted:

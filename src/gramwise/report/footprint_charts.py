@@ -4,13 +4,14 @@ through the phases to the total.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gramwise.core.footprint import EMBODIED, Footprint, Item
-from gramwise.report.charts import BLUE, GREY, INK
+from gramwise.report.charts import BLUE, GREY, INK, apart
 from gramwise.report.drawing import Drawing
 from gramwise.report.rounding import largest_remainder
 from gramwise.report.wording import Scale, percent, printable, quantity, scale
@@ -31,6 +32,11 @@ PHASE_COLOURS: Mapping[str, str] = {
     "end-of-life": "#999999",
 }
 """Okabe and Ito's and Tol's colours; neighbours differ in lightness too. Embodied phases are hatched."""
+
+PHASE_COLOURS_SHOWN: Mapping[str, str] = {**PHASE_COLOURS, "others": "#C4C9CF"}
+OTHERS = "others"
+VISIBLE_FRAC = 0.01
+"""Items below this share of the total are drawn together: their bands and names would lie on one another."""
 
 CONTRIBUTORS_SHOWN = 8
 FLOWS_SHOWN = 10
@@ -130,18 +136,19 @@ def flow_drawing(footprint: Footprint) -> Drawing:
         left = _stack([value for _, _, value in items], gap)
         middle = dict(zip(phases, _stack(list(sums.values()), gap), strict=True))
         used = dict(sums)
-        for (name, phase, value), low in zip(items, left, strict=True):
+        places = _names([low + value / 2 for (_, _, value), low in zip(items, left, strict=True)], total)
+        for (name, phase, value), low, place in zip(items, left, places, strict=True):
             used[phase] -= value
             target = middle[phase] + used[phase]
-            _band(axes, (0.0, low), (0.5, target), value, PHASE_COLOURS[phase])
-            _name(axes, -0.01, low + value / 2, _said(name, value, fit), "right")
+            _band(axes, (0.0, low), (0.5, target), value, PHASE_COLOURS_SHOWN[phase])
+            _name(axes, -0.01, place, _said(name, value, fit), "right")
         right = gap * (len(phases) - 1) / 2
         high = total
         for phase in phases:
             high -= sums[phase]
-            _band(axes, (0.56, middle[phase]), (1.0, right + high), sums[phase], PHASE_COLOURS[phase])
+            _band(axes, (0.56, middle[phase]), (1.0, right + high), sums[phase], PHASE_COLOURS_SHOWN[phase])
             axes.fill_between(
-                [0.5, 0.56], middle[phase], middle[phase] + sums[phase], color=PHASE_COLOURS[phase]
+                [0.5, 0.56], middle[phase], middle[phase] + sums[phase], color=PHASE_COLOURS_SHOWN[phase]
             )
             _name(axes, 0.575, middle[phase] + sums[phase] / 2, phase, "left")
         axes.fill_between([1.0, 1.02], right, right + total, color=GREY)
@@ -161,16 +168,25 @@ def flow_drawing(footprint: Footprint) -> Drawing:
 
 def _largest(items: Sequence[Item]) -> list[tuple[str, str, float]]:
     """Name, phase and grams of the largest items by phase, those that are too small to see summed in each phase."""
+    total = math.fsum(item.carbon.value for item in items)
     ordered = sorted(items, key=lambda item: -item.carbon.value)
-    kept = {id(item) for item in ordered[:FLOWS_SHOWN]}
+    kept = {id(item) for item in ordered[:FLOWS_SHOWN] if item.carbon.value >= VISIBLE_FRAC * total}
     phases = list(dict.fromkeys(item.phase for item in items))
-    rows: list[tuple[str, str, float]] = []
-    for phase in phases:
-        own = [item for item in items if item.phase == phase]
-        rows += [(item.name, phase, item.carbon.value) for item in own if id(item) in kept]
-        rest = [item.carbon.value for item in own if id(item) not in kept]
-        rows += [(f"{len(rest)} more", phase, sum(rest))] if sum(rest) > 0.0 else []
-    return [row for row in rows if row[2] > 0.0]
+    rows: list[tuple[str, str, float]] = [
+        (item.name, phase, item.carbon.value)
+        for phase in phases
+        for item in items
+        if item.phase == phase and id(item) in kept
+    ]
+    rest = [item.carbon.value for item in items if id(item) not in kept]
+    return [*rows, (f"{len(rest)} more", OTHERS, math.fsum(rest))] if math.fsum(rest) > 0.0 else rows
+
+
+def _names(middles: Sequence[float], total: float) -> list[float]:
+    """Where names stand beside bands from the top down: at their middles, moved apart where they would touch."""
+    top = 1.1 * total
+    spread = apart([middle / top for middle in reversed(middles)], 0.05)
+    return [place * top for place in reversed(spread)]
 
 
 def _stack(heights: Sequence[float], gap: float) -> list[float]:

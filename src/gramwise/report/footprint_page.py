@@ -10,6 +10,7 @@ from gramwise.core.errors import ConfigError, RunDirectoryError, SourceUnavailab
 from gramwise.core.footprint import Factor, Footprint
 from gramwise.footprint.document import read_document
 from gramwise.report.drawing import Drawing
+from gramwise.report.ecal_charts import curve_drawing
 from gramwise.report.footprint_answers import answers
 from gramwise.report.footprint_charts import drawings
 from gramwise.report.footprint_table import bill_table, interval
@@ -33,7 +34,7 @@ def write_page(document: Mapping[str, Any], path: str | Path) -> Path:
 def write_figures(
     document: Mapping[str, Any], out_dir: str | Path, formats: Sequence[str] = KINDS
 ) -> list[Path]:
-    """Write each picture of a bill as a file: ``phases``, ``flow`` and ``contributors``, as SVG and PNG.
+    """Write each picture of a bill as a file: ``phases``, ``flow``, ``contributors`` and ``ecal``, as SVG and PNG.
 
     Raises:
         ConfigError: another format.
@@ -46,9 +47,14 @@ def write_figures(
             raise ConfigError(f"pictures cannot be written as {kind!r}.", fix=f"Write {' or '.join(KINDS)}.")
     return [
         _written(Path(out_dir) / f"{drawing.key}.{kind}", drawing.file(kind))
-        for drawing in drawings(read_document(document))
+        for drawing in _pictures(document, read_document(document))
         for kind in formats
     ]
+
+
+def _pictures(document: Mapping[str, Any], footprint: Footprint) -> tuple[Drawing, ...]:
+    found = document.get("ecal")
+    return (*drawings(footprint), *([curve_drawing(found)] if found else []))
 
 
 def _written(file: Path, content: bytes) -> Path:
@@ -70,7 +76,7 @@ def page(document: Mapping[str, Any]) -> str:
     return frame(
         title,
         _opening(document, footprint, title),
-        *_charts(drawings(footprint)),
+        *_charts(_pictures(document, footprint)),
         _items(footprint),
         *_more(document),
         section("Not included", items(footprint.not_included or ("Nothing that gramwise knows of.",))),

@@ -25,6 +25,9 @@ from gramwise.fleet.scenario import Scenario
 from gramwise.fleet.traffic import unix_s
 from gramwise.footprint.bill import Line, Value, Values, bill
 from gramwise.footprint.document import as_document
+from gramwise.footprint.operational.declared import duty_from_mapping
+from gramwise.footprint.operational.duty import lines as duty_lines
+from gramwise.footprint.operational.duty import not_included
 from gramwise.footprint.phaselines import ledger_lines, left_out
 from gramwise.footprint.scaling.account import Account, merge
 from gramwise.footprint.scaling.intensity import G_PER_KWH, Intensity, find, of_zone, one_kind
@@ -178,6 +181,7 @@ def account_of(scenario: Scenario, gathered: Gathered, units: float) -> Account:
                 for node in nodes.values()
             ),
             *(_ledger(runs) for runs in gathered.runs.values()),
+            *(_duty(scenario, name) for name in table.duty),
             scaling.account(),
         ]
     )
@@ -344,6 +348,18 @@ def _network(
         [energy, _rate(grids[place.place])],
         lambda v: sent * v[energy.key],
     )
+
+
+def _duty(scenario: Scenario, name: str) -> Account:
+    """A device in the field: its electricity, and the batteries that it wears out."""
+    raw = scenario.footprint.duty[name]
+    try:
+        duty = duty_from_mapping({"name": name, **raw})
+    except ConfigError as fault:
+        raise fault.inside(scenario.path, f"footprint.duty.{name}") from fault
+    lines, factors = duty_lines(duty, scenario.footprint.years * S_PER_YEAR / S_PER_DAY)
+    serves: dict[str, Phase] = {line.name: "inference" for line in lines}
+    return Account(lines, factors, list(not_included(duty)), serves)
 
 
 def _ledger(runs: Sequence[PhaseRun]) -> Account:

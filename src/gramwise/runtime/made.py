@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gramwise.core.errors import ConfigError
 from gramwise.core.footprint import Factor, Phase, factor_of
 from gramwise.core.machines import Node
 from gramwise.core.units import S_PER_YEAR
@@ -80,7 +81,10 @@ def _device(table: Table, way: str, node: Node, boms: Mapping[str, Bom]) -> Devi
     if way == "bom":
         return of_bom(boms[table.text("bom")], truncation=bool(table.raw.get("truncation", False)))
     if way == "blocks":
-        return of_blocks(node.name, hsl.read_blocks(table.raw["blocks"]))
+        try:
+            return of_blocks(node.name, hsl.read_blocks(table.raw["blocks"]))
+        except ConfigError as fault:
+            raise fault.inside(table.file or "", f"{table.where}.blocks") from fault
     if way == "device":
         found = embodied_of(table.text("device"))
         if found is None:
