@@ -117,6 +117,7 @@ def bench(
     """Let every policy serve the same stream, and say how many grams each spent and how far from the limit it is."""
     from gramwise.report.html import write_html
     from gramwise.report.load import load_run
+    from gramwise.report.receipt import write_receipt
     from gramwise.report.table import bench_table
     from gramwise.runtime.assembly import read_scenario
     from gramwise.runtime.bench import bench as run_bench
@@ -132,6 +133,7 @@ def bench(
         tell("drawing the page", 1.0)
         run = load_run(summary["run_dir"])
         page = write_html(run, Path(summary["run_dir"]) / "report.html")
+        write_receipt(summary["run_dir"], home=scenario.absolute().parent)
     if as_json:
         print_json(summary)
         return

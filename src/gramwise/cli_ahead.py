@@ -103,7 +103,7 @@ def sweep(
             command=" ".join(["gramwise", *sys.argv[1:]]),
             tell=tell,
         )
-        page = _page(document, tell)
+        page = _page(document, tell, scenario.absolute().parent)
     _finish(document, sweep_view, page, as_json)
 
 
@@ -147,7 +147,7 @@ def simulate(
             command=" ".join(["gramwise", *sys.argv[1:]]),
             tell=tell,
         )
-        page = _page(document, tell)
+        page = _page(document, tell, scenario.absolute().parent)
     _finish(document, simulate_view, page, as_json)
 
 
@@ -272,13 +272,15 @@ def report(run: Path, figures: Path | None, as_json: bool) -> None:
         typer.echo("\n" + "\n".join([f"Page: {page}", *(f"Picture: {file}" for file in drawn)]))
 
 
-def _page(document: dict[str, Any], tell: Any) -> Path | None:
-    """The page of a run directory, where one was written."""
+def _page(document: dict[str, Any], tell: Any, home: Path) -> Path | None:
+    """The page and the receipt of a run directory, where one was written; model files are relative to ``home``."""
     if not document.get("run_dir"):
         return None
     from gramwise.report.ahead import write_page
+    from gramwise.report.receipt import write_receipt
 
     tell("drawing the page", 1.0)
+    write_receipt(document["run_dir"], home=home)
     return write_page(Path(document["run_dir"]))
 
 

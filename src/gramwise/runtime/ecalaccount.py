@@ -23,6 +23,7 @@ from gramwise.footprint.ecal.case import PhysicalCase
 from gramwise.footprint.ecal.parts import Physical
 from gramwise.footprint.ecal.physical import document, lines
 from gramwise.grid.sources.trace import Trace
+from gramwise.runtime.models import resolve
 
 HOURS = 24
 DECADES = np.logspace(0, 9, 55)
@@ -46,7 +47,7 @@ def ecal(
     if table.ecal is None:
         return None
     folder = scenario.path.parent
-    case = PhysicalCase.from_mapping(table.ecal, scenario.path)
+    case = PhysicalCase.from_mapping(_resolved(scenario, table.ecal), scenario.path)
     found = bill(
         *lines(case, folder),
         functional_unit=table.functional_unit,
@@ -77,6 +78,22 @@ def ecal(
             location: asdict(curves.hours(case, location, series, folder=folder))
             for location, series in (hours or {}).items()
         },
+    }
+
+
+def _resolved(scenario: Scenario, raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table with the file of a shipped or built network in place of its name."""
+    model = raw.get("model")
+    if (
+        not isinstance(model, Mapping)
+        or model.get("kind") != "onnx"
+        or not isinstance(model.get("file"), str)
+    ):
+        return raw
+    home, key = scenario.path.parent, "footprint.ecal.model.file"
+    return {
+        **raw,
+        "model": {**model, "file": str(resolve(model["file"], home, source=str(scenario.path), key=key))},
     }
 
 
