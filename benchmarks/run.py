@@ -27,6 +27,7 @@ NAMES = (
     "slot_program",
     "simulate",
     "year_sweep",
+    "footprint_draws",
     "oracle_gap --quick --weeks 6",  # all of it takes more than an hour
 )
 
