@@ -106,6 +106,34 @@ def test_a_lonely_device_gets_a_wider_band() -> None:
     assert far.high / far.value > 1.2 * near.high / near.value
 
 
+def test_shipped_measurements_stand_in_for_a_pool() -> None:
+    here = Reference(energy_j={"ad": 150e-6, "kws": 1500e-6, "vww": 4000e-6})
+    alone = Known(workload="ic", reference=here)
+    energy = predict(alone)
+    assert "shipped measurements among them" in energy.source
+    assert energy.low < 4200e-6 < energy.high  # a Cortex-M33 board of that profile takes 4.15 mJ
+    with pytest.raises(ConfigError, match="similar: no device"):
+        predict(replace(alone, shipped=False))
+    with pytest.raises(ConfigError, match="similar: no device"):
+        predict(replace(alone, workload="unheard of"))
+
+
+def test_shipped_measurements_keep_out_of_other_workloads() -> None:
+    with_them, without = (
+        predict(replace(EVERYTHING, power=None, fit=None, shipped=s)) for s in (True, False)
+    )
+    assert with_them == without
+    assert "shipped" not in without.source
+
+
+def test_what_a_caller_measured_joins_the_shipped_ones() -> None:
+    here = Reference(energy_j={"ad": 150e-6, "kws": 1500e-6, "vww": 4000e-6})
+    twin = Reference(energy_j={**here.energy_j, "ic": 9000e-6})
+    alone, joined = (predict(Known(workload="ic", reference=here, pool=p)) for p in ((), (twin,)))
+    assert joined.value > 1.1 * alone.value
+    assert "shipped measurements among them" in joined.source
+
+
 def test_fixed_energy_is_added_once_and_said() -> None:
     known = replace(EVERYTHING, fixed_j=0.5)
     for step, without in zip(ladder(known), ladder(EVERYTHING), strict=True):

@@ -4,7 +4,7 @@
 | --- | --- |
 | latency | a measured latency and a power learned on the device (`measured`) |
 | calibrated | kernels of the network and a device with some kernels measured (`calibrated`) |
-| similar | other workloads measured on the device, and other devices (`similar`) |
+| similar | other workloads measured on the device; other devices, or the shipped ones (`similar`, `shipped`) |
 | catalogue | a catalogue device, and a latency or the kernels |
 | table | kernels, a process node: order of magnitude (`energytable`) |
 
@@ -29,6 +29,7 @@ from .calibrated import DeviceFit
 from .energytable import table_energy_j
 from .kernels import Kernel, bits, place
 from .measured import TABLE, PowerFit
+from .shipped import references
 from .similar import Reference, similar
 
 Rung = Literal["latency", "calibrated", "similar", "catalogue", "table"]
@@ -69,7 +70,7 @@ class Known:
     """All that is known about an inference; whatever is left out shortens the ladder.
 
     Attributes:
-        workload: its name among the measured ones, for the similar rung.
+        workload: its name among the measured ones, for the similar rung; one name is one network, in the pools too.
         kernels: what it is made of.
         latency_s: measured on the device.
         power: learned on the device from other runs.
@@ -77,6 +78,7 @@ class Known:
         fallback: for kernels that unit cannot run.
         reference: other workloads measured on the device.
         pool: other devices.
+        shipped: whether the measured microcontrollers of the package join the pool.
         device: its row of the catalogue.
         node_nm: process node of its chip.
         on_chip_bytes: memory that holds the network on the chip; None means DRAM.
@@ -94,6 +96,7 @@ class Known:
     fallback: Fallback | None = None
     reference: Reference | None = None
     pool: tuple[Reference, ...] = ()
+    shipped: bool = True
     device: Device | None = None
     node_nm: float | None = None
     on_chip_bytes: float | None = None
@@ -184,17 +187,20 @@ def _kernels_j(known: Known, fit: DeviceFit) -> tuple[float, list[float]]:
 
 
 def _similar(known: Known) -> Quantity:
-    if known.reference is None or not known.pool or not known.workload:
-        raise DataError(
-            "needs other workloads measured on the device, other devices, and the workload's name."
-        )
-    found = similar(known.reference, known.pool, known.workload)
+    here = known.reference
+    if here is None or not known.workload:
+        raise DataError("needs other workloads measured on the device, and the workload's name.")
+    shipped = [
+        r
+        for r in (references() if known.shipped else ())
+        if known.workload in r.energy_j and (r.energy_j.keys() & here.energy_j.keys()) - {known.workload}
+    ]
+    found = similar(here, [*known.pool, *shipped], known.workload)
     band = factor(TABLE, "band.similar").value
     if found.log_sd is not None:
         band = max(band, math.exp(_Z95 * found.log_sd))
-    return _quantity(
-        "similar", found.energy_j, f"{found.devices} devices like it", known, band=band, fixed=True
-    )
+    told = f"{found.devices} devices like it" + (", shipped measurements among them" if shipped else "")
+    return _quantity("similar", found.energy_j, told, known, band=band, fixed=True)
 
 
 def _catalogue(known: Known) -> Quantity:

@@ -1,8 +1,8 @@
 """What a fitted roofline leaves over, learned by ridge regression on a logarithmic scale.
 
 It only corrects: outside what was seen it stays at the ends of what was seen, and it is kept only where it wins on
-kernels held out by group (Hoerl and Kennard, "Ridge regression", Technometrics 12(1), 1970). Trees were not taken: they
-interpolate no better on a few dozen kernels, and they cannot extrapolate.
+kernels held out by group (Hoerl and Kennard, "Ridge regression", Technometrics 12(1), 1970). Trees were not tried: they
+hold an end value beyond what was seen, as the clip here does, and a few dozen kernels make few leaves.
 """
 
 from __future__ import annotations
