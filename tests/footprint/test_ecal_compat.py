@@ -190,6 +190,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("pypi", {**KAN, "model_params": {"layers": 3}}, r"model_params\.layers"),
     ("pypi", {**KAN, "model_params": {"din": 0}}, r"model_params\.din"),
     ("pypi", {**KAN, "model_params": 3}, "model_params"),
+    ("pypi", {**KAN, "model_params": []}, "model_params"),
     ("pypi", {**KAN, "hardware": "tpu"}, "hardware: .*apple_m2"),
     ("pypi", {**KAN, "num_inferences": -1}, "num_inferences"),
     ("pypi", {**KAN, "transmission_hops": [{"failure_rate": 1}]}, r"transmission_hops\[0\]\.failure_rate"),
@@ -303,6 +304,75 @@ def test_the_other_tools_take_columns_too(tool: str) -> None:
     for index in range(3):
         document = {k: v if isinstance(v, str) else v[index] for k, v in columns.items()}
         assert {name: column[index] for name, column in many.items()} == compat.run(tool, document)
+
+
+def assert_listed_as_alone(tool: str, documents: list[Any]) -> None:
+    """A list of documents gives, in its order, the bits that each gives alone."""
+    many = compat.estimate_many(tool, documents)
+    for index, document in enumerate(documents):
+        assert {name: column[index] for name, column in many.items()} == compat.run(tool, document)
+
+
+def test_a_list_of_unlike_documents_is_one_by_one_bit_for_bit() -> None:
+    documents = [
+        {"model_type": kind, **document}
+        for kind in ("MLP", "CNN", "KAN", "Transformer")
+        for document in random_documents(kind, 25)
+    ]
+    bare: list[Any] = [KAN, {**KAN, "hardware": None}, {**KAN, "num_samples": 7, "transmission_hops": []}]
+    random.Random(1).shuffle(documents)
+    assert_listed_as_alone("pypi", [*documents[:50], *bare, *documents[50:], *bare])
+
+
+@pytest.mark.parametrize(
+    ("tool", "documents"),
+    [
+        # Whole numbers and fractions under one key, and whole numbers that no float holds.
+        ("pypi", [{**KAN, "processor_max_power": n} for n in (1, 2.5, 10**17 + 1)]),
+        ("pypi", [{**KAN, "num_inferences": n, "sample_size": 9973} for n in (10**15 + 1, 10**30, 5)]),
+        # What cannot be a column: shapes, disks of a RAID.
+        ("legacy", [{"MODEL_NAME": "SimpleMLP", "INPUT_SIZE": [n, 10]} for n in (1, 2, 3)]),
+        ("historical", [{"RAID_LEVEL": "RAID5", "NUM_DISKS": n} for n in (3, 4, 5)]),
+        ("multihop", [{"TRANSMISSON_HOPS": {"a": {"FAILURE_RATE": p}}} for p in (0.0, 0.1, 0.25)]),
+        ("legacy", [{}, {}]),
+    ],
+)
+def test_what_is_no_column_is_worked_out_alone(tool: str, documents: list[Any]) -> None:
+    assert_listed_as_alone(tool, documents)
+
+
+def test_a_wrong_document_is_named_by_its_place() -> None:
+    def refused(documents: list[Any], message: str, tool: str = "pypi") -> None:
+        with pytest.raises(ConfigError, match=message):
+            compat.estimate_many(tool, documents)
+
+    refused([KAN, KAN, {**KAN, "num_samples": 0}], r"^\[2\]\.num_samples: 0 is out of bounds")
+    refused([KAN, {**KAN, "model_params": {"din": math.nan}}], r"^\[1\]\.model_params\.din")
+    refused([{**KAN, "model_params": {}}, {**KAN, "model_params": []}], r"^\[1\]\.model_params")
+    # An array belongs into `estimate`: here it would be taken for the column of the list.
+    refused([{**KAN, "num_samples": [1, 2]}, {**KAN, "num_samples": [1, 2]}], r"^\[0\]: .*array")
+    refused([KAN, {**KAN, "num_samples": np.array([1, 2])}], r"^\[1\]: .*array")
+    refused([KAN, 3], r"^\[1\]: .*table")
+    refused([], "no document")
+    refused([KAN], "Did you mean 'pypi'", tool="pipy")
+    refused([{"kind": "call"}], "one document at a time", tool="agentic")
+
+
+@pytest.mark.parametrize("changed", ["num_inferences", "num_samples", "sample_size"])
+def test_one_column_beside_shared_numbers(changed: str) -> None:
+    assert_listed_as_alone("pypi", [{**KAN, changed: n} for n in (1, 20, 333, 98765)])
+
+
+def test_payloads_at_the_edge_of_exact_floats() -> None:
+    """Walked in floats below the edge and in whole numbers above it, to the same bits."""
+    through = stack(GENERIC)
+    for bits in (int(through.exact_bits) + step for step in (-1000, -1, 0, 1, 1000)):
+        expected, payload = [], bits
+        for row in through.rows:
+            payload = payload + int(payload * row.data_frac) + int(payload * row.control_frac)
+            each = payload * row.sender + payload * row.receiver
+            expected.append(each + payload * row.devices * row.device + payload * row.gateways * row.gateway)
+        assert walk(through, bits) == (expected, payload)
 
 
 def test_beyond_exact_floats_whole_numbers_stay_whole() -> None:

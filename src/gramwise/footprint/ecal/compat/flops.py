@@ -46,8 +46,11 @@ def kan(*, num_layers: Value, grid_size: Value, din: Value, k: Value = 3) -> Val
 
 
 def spline(grid_size: Value, k: Value = 3) -> Value:
-    """Operations of one B-spline edge: ``9 K (G + 1.5 K) + 2 G - 2.5 K + 3``."""
-    return 9 * k * (grid_size + 1.5 * k) + 2 * grid_size - 2.5 * k + 3
+    """Operations of one B-spline edge: ``9 K (G + 1.5 K) + 2 G - 2.5 K + 3``.
+
+    Summed as a line in G: halves are exact in floats, so the order changes no bit of any grid below 2^47.
+    """
+    return (9 * k + 2) * grid_size + (13.5 * k * k - 2.5 * k + 3)
 
 
 def historical_kan(
@@ -137,11 +140,12 @@ def cnn(
         rows = _where(runs, i_r * 2**layer, rows)
         columns = _where(runs, i_c * 2**layer, columns)
         total = total + _where(runs, out_r * out_c * (c_in * k_r * k_c + 1) * n_f, 0)
-    for layer in range(_most(num_pool_layers)):
-        runs = layer < num_pool_layers
-        next_r, next_c = windows(rows, columns)
-        out_r, out_c = _where(runs, next_r, out_r), _where(runs, next_c, out_c)
-        total = total + _where(runs, out_r * out_c * c_in, 0)
+    if (pools := _most(num_pool_layers)) > 0:
+        next_r, next_c = windows(rows, columns)  # the same for every pooling
+        out_r, out_c = _where(num_pool_layers > 0, next_r, out_r), _where(num_pool_layers > 0, next_c, out_c)
+        pooling = out_r * out_c * c_in
+        for layer in range(pools):
+            total = total + _where(layer < num_pool_layers, pooling, 0)
     return whole(total + (2 * out_r * out_c + 2 * out_r))
 
 

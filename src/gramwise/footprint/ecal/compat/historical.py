@@ -13,7 +13,7 @@ from gramwise.footprint.factors import factor
 from . import flops
 from .configured import COMMON, POWER, RATE, STACK, TORCHVISION, counted_flop, life_of, shape_of, stack_of
 from .inputs import Choice, Count, Raw, Schema, read
-from .stack import TABLE, Value, in_order
+from .stack import TABLE, Value, in_order, sends
 from .stages import Hop, Life, Machine, both_handled, by_name, learned_j
 
 FEWEST_DISKS = {"NO_RAID": 1, "RAID0": 2, "RAID1": 2, "RAID5": 3, "RAID6": 4, "RAID10": 4}
@@ -106,9 +106,14 @@ def _account(life: Life, copies: float, stored_j_per_bit: float) -> dict[str, Va
         "inference": inference,
         "inference_process": inference + asked.send_j + kept + asked.prepare_j,
     }
-    total = in_order(value for name, value in parts.items() if name != "inference")
+    total = in_order([value for name, value in parts.items() if name != "inference"])
     # On the wire, stored and prepared; then trained and evaluated on, or inferred from.
+    times = sends(life.hops[0].failure_frac)
     bits = in_order(
-        part for each in (development, asked) for part in (each.wire_bits, each.bits * copies, 2 * each.bits)
+        [
+            part
+            for each in (development, asked)
+            for part in (each.wire_bits * times, each.bits * copies, 2 * each.bits)
+        ]
     )
     return {**parts, "total": total, "total_bits": bits, "ecal_J_per_bit": total / bits}

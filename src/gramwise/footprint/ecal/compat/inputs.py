@@ -15,7 +15,7 @@ import numpy as np
 
 from gramwise.core.errors import ConfigError, did_you_mean
 
-from .stack import Value
+from .stack import Value, extremes
 from .stages import Column
 
 
@@ -86,7 +86,7 @@ def read(schema: Schema, given: Mapping[str, Any], where: str = "") -> dict[str,
     Raises:
         ConfigError: an unknown key, a number out of bounds or of the wrong kind; names the key.
     """
-    if not isinstance(given, Mapping):
+    if type(given) is not dict and not isinstance(given, Mapping):  # the first question is the cheap one
         raise ConfigError(
             f"this is {type(given).__name__}, not a table of keys.", key=where.rstrip(".") or None
         )
@@ -156,8 +156,7 @@ def _bounded(
             raise ConfigError(
                 f"an array has one axis and a value at least, not shape {number.shape}.", key=key
             )
-        # NaN travels through both
-        least, most = np.minimum.reduce(number), np.maximum.reduce(number)
+        least, most = extremes(number)
     else:
         least = most = number
     if (
@@ -184,7 +183,7 @@ def _word(field: Choice, value: Any, key: str) -> str | Column:
         words = {each: _known(field, each, key) for each in dict.fromkeys(column)}
         names = tuple(dict.fromkeys(words.values()))
         codes = {each: names.index(word) for each, word in words.items()}
-        return Column(names, np.array([codes[each] for each in column], np.intp))
+        return Column(names, np.fromiter(map(codes.__getitem__, column), np.intp, len(column)))
     raise ConfigError(f"{value!r} is not a name.", key=key, fix=did_you_mean(str(value), field.options))
 
 

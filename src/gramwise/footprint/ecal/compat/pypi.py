@@ -28,7 +28,10 @@ MODEL_PARAMS: dict[str, dict[str, Field]] = {
     "KAN": {"num_layers": Count(3), "grid_size": Count(10), "din": Count(10), "dout": Count(2)},
     "Transformer": {key.lower(): field for key, field in TRANSFORMER.items()},
 }
-_NOT_READ = ("dout", "vocab_size", "num_classes")
+_READ = {
+    kind: tuple(key for key in fields if key not in ("dout", "vocab_size"))
+    for kind, fields in MODEL_PARAMS.items()
+}
 PYPI = Schema(
     {
         "model_type": Choice("", tuple(MODEL_PARAMS), many=True, any_case=True),
@@ -75,7 +78,7 @@ def pypi(given: Mapping[str, Any]) -> Life:
         bits=v["float_precision"],
         epochs=v["num_epochs"],
         inferences=v["num_inferences"],
-        forward_flop=_pypi_flop(v["model_type"], v["model_params"] or {}),
+        forward_flop=_pypi_flop(v["model_type"], {} if v["model_params"] is None else v["model_params"]),
         preprocessing=v["preprocessing_type"],
         strategy=v["evaluation_strategy"],
         k_folds=v["k_folds"],
@@ -123,9 +126,14 @@ def profile(name: object) -> Machine:
     return known[name]
 
 
+@cache
+def _plain_hop() -> Hop:
+    return Hop(stack(GENERIC), 0.0)
+
+
 def _listed_hops(given: Any) -> list[Hop]:
     if given is None:
-        return [Hop(stack(GENERIC), 0.0)]
+        return [_plain_hop()]
     if not isinstance(given, (list, tuple)):
         raise ConfigError("this is not a list of hops.", key="transmission_hops", fix="Write [{...}, {...}].")
     hops = []
@@ -155,6 +163,6 @@ def _pypi_flop(kinds: Names, params: Mapping[str, Any]) -> Value:
     v = read(_params((kinds,) if isinstance(kinds, str) else kinds.names), params, "model_params.")
 
     def formula(kind: str) -> Value:
-        return _FORMULAS[kind](**{key: v[key] for key in MODEL_PARAMS[kind] if key not in _NOT_READ})
+        return _FORMULAS[kind](**{key: v[key] for key in _READ[kind]})
 
     return by_name(kinds, formula)

@@ -7,9 +7,10 @@ bits of the whole payload. Every layer charges a sender, a receiver, a hundred d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, reduce
+from operator import add
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -72,15 +73,28 @@ class Stack:
         return EXACT / growth / max(1, *(max(row.devices, row.gateways) for row in self.rows))
 
     @cached_property
+    def layers(self) -> tuple[tuple[float, ...], ...]:
+        """The rows as plain floats: what a loop in Python unpacks and multiplies fastest."""
+        return tuple(tuple(map(float, row)) for row in self.rows)
+
+    @cached_property
     def overheads(self) -> tuple[Array, ...]:
-        """Of each layer what a bit becomes: itself, data and control overhead; shape (3, 1)."""
-        return tuple(np.array([[1.0], [row.data_frac], [row.control_frac]]) for row in self.rows)
+        """Data and control overhead of each layer, shape (2, 1)."""
+        return tuple(np.array([[row.data_frac], [row.control_frac]]) for row in self.rows)
 
     @cached_property
     def prices(self) -> tuple[Value, ...]:
         """The six constants of a price: a number where all layers share it, else layer by layer, shape (7, 1)."""
         columns = zip(*(row[2:] for row in self.rows), strict=True)
         return tuple(each[0] if len(set(each)) == 1 else np.array(each)[:, None] for each in columns)
+
+
+def extremes(numbers: Array) -> tuple[float, float]:
+    """The smallest and the largest; NaN where there is any, for NumPy finds it first in both directions.
+
+    Indices are found several times as fast as the values themselves are reduced.
+    """
+    return numbers.item(numbers.argmin()), numbers.item(numbers.argmax())
 
 
 def whole(x: Value) -> Value:
@@ -164,7 +178,7 @@ def walk(through: Stack, payload_bits: Value) -> tuple[Any, Value]:
         payload_bits: a whole number, or an array of them, of any shape; bits.
 
     Returns:
-        Joules of each layer, application first (a tuple, or an array with the layers in front), and the bits on the
+        Joules of each layer, application first (a list, or an array with the layers in front), and the bits on the
         wire.
     """
     if isinstance(payload_bits, np.ndarray):
@@ -172,31 +186,42 @@ def walk(through: Stack, payload_bits: Value) -> tuple[Any, Value]:
     return _walk_one(through, payload_bits)
 
 
-@lru_cache(maxsize=4096)
-def _walk_one(through: Stack, payload_bits: int) -> tuple[tuple[float, ...], int]:
-    """For one payload; remembered, because most configurations of a study share theirs."""
+def _walk_one(through: Stack, payload_bits: int) -> tuple[list[float], int]:
+    """For one payload: in floats, where ``x // 1`` truncates fastest, as long as they hold every whole number."""
+    if payload_bits >= through.exact_bits:
+        return _walk_whole(through, payload_bits)
+    bits, energies = float(payload_bits), []
+    for data, control, sender, receiver, devices, device, gateways, gateway in through.layers:
+        bits += bits * data // 1 + bits * control // 1
+        energies.append(bits * sender + bits * receiver + bits * devices * device + bits * gateways * gateway)
+    return energies, int(bits)
+
+
+def _walk_whole(through: Stack, payload_bits: int) -> tuple[list[float], int]:
+    """For one payload of any size, in Python's integers, which know no limit."""
     bits, energies = payload_bits, []
-    for row in through.rows:
-        bits = bits + int(bits * row.data_frac) + int(bits * row.control_frac)
-        each = bits * row.sender + bits * row.receiver
-        energies.append(each + bits * row.devices * row.device + bits * row.gateways * row.gateway)
-    return tuple(energies), bits
+    for data, control, sender, receiver, devices, device, gateways, gateway in through.rows:
+        bits += int(bits * data) + int(bits * control)
+        energies.append(bits * sender + bits * receiver + bits * devices * device + bits * gateways * gateway)
+    return energies, bits
 
 
 def _walk_many(through: Stack, payload_bits: Array) -> tuple[Array, Array]:
     """The same for many payloads at once, with as few array operations as there are roundings to keep."""
     size, layers = payload_bits.size, len(through.rows)
     bits = payload_bits.reshape(size)
-    at, parts = np.empty((layers, size)), np.empty((3, size))
-    for layer, overhead in enumerate(through.overheads):
-        np.multiply(overhead, bits, out=parts)
-        np.trunc(parts, out=parts)
-        bits = np.add.reduce(parts, axis=0, out=at[layer])
+    at, overheads = np.empty((layers, size)), np.empty((2, size))
+    data, control = overheads
+    for layer, ratios in zip(at, through.overheads, strict=True):
+        np.multiply(ratios, bits, overheads)
+        np.trunc(overheads, overheads)
+        np.add(bits, data, layer)
+        bits = np.add(layer, control, layer)
     sender, receiver, devices, device, gateways, gateway = through.prices
     energies, term = at * sender, at * receiver
     energies += term
     for many, price in ((devices, device), (gateways, gateway)):
-        np.multiply(at, many, out=term)
+        np.multiply(at, many, term)
         term *= price
         energies += term
     return energies.reshape(layers, *payload_bits.shape), bits.reshape(payload_bits.shape)
@@ -211,18 +236,19 @@ def send(through: Stack, failure_frac: Value, payload_bits: Value) -> tuple[Valu
         payload_bits: bits.
 
     Returns:
-        Joules, and bits on the wire with those sent again.
+        Joules, and bits on the wire, each sent once.
     """
     energies, bits = walk(through, payload_bits)
-    times = 1 / (1 - failure_frac)
     # Along the first axis NumPy adds row after row, so both ways sum from the application down.
     total = np.add.reduce(energies, axis=0) if isinstance(energies, np.ndarray) else in_order(energies)
-    return total * times, bits * times
+    return total * sends(failure_frac), bits
 
 
-def in_order(terms: Iterable[Value]) -> Value:
+def sends(failure_frac: Value) -> Value:
+    """How often everything is sent until it arrives: ``1 / (1 - p)`` times."""
+    return 1 / (1 - failure_frac)
+
+
+def in_order(terms: Sequence[Value]) -> Value:
     """Sum from left to right, as the tools do: Python 3.12's own ``sum`` rounds differently."""
-    total: Value = 0
-    for term in terms:
-        total = total + term
-    return total
+    return reduce(add, terms) if terms else 0

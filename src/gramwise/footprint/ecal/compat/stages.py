@@ -6,9 +6,9 @@ is why the order of the floating-point operations is part of the definition here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,12 +41,16 @@ class Column(NamedTuple):
 
 Names = str | Column
 
+Formula = TypeVar("Formula", bound=Callable[..., object])
+
 
 def by_name(names: Names, formula: Callable[[str], Value]) -> Value:
     """``formula`` of each configuration's name, evaluated once a name."""
     if isinstance(names, str):
         return formula(names)
     found = [formula(name) for name in names.names]
+    if len(found) == 1:
+        return found[0]
     if not any(isinstance(each, np.ndarray) for each in found):
         return np.array(found, np.float64)[names.codes]
     chosen = found[0]
@@ -60,7 +64,12 @@ def energy_j(flop: Value, machine: Machine) -> Value:
     return flop / machine.flop_per_s * machine.power_w
 
 
-PREPROCESSING = ("normalization", "min_max_scaling", "GADF")
+_PREPARING: dict[str, Callable[[Value, Value], Value]] = {
+    "normalization": lambda samples, values: 6 * (samples * values) + 1,
+    "min_max_scaling": lambda samples, values: 2 * (samples * values) + 1,
+    "GADF": lambda samples, values: 2 * (samples * values) + 1 + samples * (values * values + 5 * values),
+}
+PREPROCESSING = tuple(_PREPARING)
 
 
 def preprocessing_flop(kind: Names, samples: Value, values: Value) -> Value:
@@ -75,21 +84,19 @@ def preprocessing_flop(kind: Names, samples: Value, values: Value) -> Value:
     Raises:
         ConfigError: no such preprocessing.
     """
-    count = samples * values
-
-    def formula(name: str) -> Value:
-        if name == "normalization":
-            return 6 * count + 1
-        if name == "min_max_scaling":
-            return 2 * count + 1
-        if name == "GADF":
-            return 2 * count + 1 + samples * (values * values + 5 * values)
-        raise ConfigError(f"there is no preprocessing {name!r}.", fix=did_you_mean(name, PREPROCESSING))
-
-    return by_name(kind, formula)
+    if isinstance(kind, str):
+        return _named(_PREPARING, kind, "preprocessing")(samples, values)
+    return by_name(kind, lambda name: preprocessing_flop(name, samples, values))
 
 
-STRATEGIES = ("cross_validation", "train_test_split")
+_SPLITTING: dict[str, Callable[[Value, Value, Value], tuple[Value, Value]]] = {
+    "cross_validation": lambda samples, folds, _: (
+        samples * (1 - 1 / folds) * folds,
+        samples * (1 / folds) * folds,
+    ),
+    "train_test_split": lambda samples, _, split: (samples * split, samples * (1 - split)),
+}
+STRATEGIES = tuple(_SPLITTING)
 
 
 def training_samples(
@@ -106,22 +113,17 @@ def training_samples(
     Raises:
         ConfigError: no such strategy.
     """
-
-    def seen(name: str) -> Value:
-        return samples * split_frac if _is_split(name) else samples * (1 - 1 / k_folds) * k_folds
-
-    def held_out(name: str) -> Value:
-        return samples * (1 - split_frac) if _is_split(name) else samples * (1 / k_folds) * k_folds
-
-    return by_name(strategy, seen), by_name(strategy, held_out)
+    if isinstance(strategy, str):
+        return _named(_SPLITTING, strategy, "evaluation strategy")(samples, k_folds, split_frac)
+    found = {name: training_samples(name, samples, k_folds, split_frac) for name in strategy.names}
+    return by_name(strategy, lambda name: found[name][0]), by_name(strategy, lambda name: found[name][1])
 
 
-def _is_split(strategy: str) -> bool:
-    if strategy not in STRATEGIES:
-        raise ConfigError(
-            f"there is no evaluation strategy {strategy!r}.", fix=did_you_mean(strategy, STRATEGIES)
-        )
-    return strategy == "train_test_split"
+def _named(formulas: Mapping[str, Formula], name: str, what: str) -> Formula:
+    try:
+        return formulas[name]
+    except KeyError:
+        raise ConfigError(f"there is no {what} {name!r}.", fix=did_you_mean(name, formulas)) from None
 
 
 def training_flop(forward_flop: Value, samples: Value, epochs: Value) -> Value:
@@ -129,7 +131,7 @@ def training_flop(forward_flop: Value, samples: Value, epochs: Value) -> Value:
     return 3 * forward_flop * samples * epochs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that takes as long to build as a payload to walk
 class Life:
     """One model's life, or many of one kind.
 
@@ -167,19 +169,9 @@ class Inexact(Exception):
     """Arrays whose whole numbers may leave the range in which float64 holds them."""
 
 
-def paired(first: Value, second: Value) -> Value | None:
-    """Two columns as one array of shape (2, N), so that what both go through is done once; None for two numbers."""
-    for each in (first, second):
-        if isinstance(each, np.ndarray):
-            both = np.empty((2, each.size))
-            both[0], both[1] = first, second
-            return both
-    return None
-
-
 class Handled(NamedTuple):
     """What some samples cost before a model sees them: their bits, joules of preparing and of sending them, and the
-    bits on the wire with those sent again."""
+    bits on the wire, each sent once."""
 
     bits: Value
     prepare_j: Value
@@ -187,36 +179,43 @@ class Handled(NamedTuple):
     wire_bits: Value
 
 
-def handled(life: Life, samples: Value, hop: Hop | None, values_a_sample: Value = 1) -> Handled:
+def handled(life: Life, samples: Value, hop: Hop | None, values_a_sample: Value | None = None) -> Handled:
     """Prepare and send so many samples in one call each.
 
     Args:
         life: of the model.
         samples: how many; any shape that goes with the life's.
         hop: what they cross; None for nothing.
-        values_a_sample: what a sample counts for in preprocessing: 1, but its bits in the historical tool.
+        values_a_sample: what a sample counts for in preprocessing: one, but its bits in the historical tool.
 
     Raises:
         Inexact: an array beyond float64's whole numbers.
     """
     bits = samples * life.values * life.bits
-    demand_exact(bits, hop.through.exact_bits if hop else EXACT)
-    if life.preprocessing != "normalization":
-        demand_exact(samples * values_a_sample * (life.values + 7) * life.values)
-    flop = preprocessing_flop(life.preprocessing, samples * values_a_sample, life.values)
+    prepared = samples if values_a_sample is None else samples * values_a_sample
+    if isinstance(bits, np.ndarray):
+        demand_exact(bits, hop.through.exact_bits if hop else EXACT)
+        if life.preprocessing != "normalization":
+            demand_exact(prepared * (life.values + 7) * life.values)
+    flop = preprocessing_flop(life.preprocessing, prepared, life.values)
     sent = send(hop.through, hop.failure_frac, bits) if hop else (0.0, 0.0)
     return Handled(bits, energy_j(flop, life.prepare_on), *sent)
 
 
-def both_handled(life: Life, hop: Hop | None, values_a_sample: Value = 1) -> tuple[Handled, Handled]:
-    """`handled` for the development samples and for those of all inferences."""
-    both = paired(life.samples, life.inferences)
-    if both is None:
-        one, other = (handled(life, n, hop, values_a_sample) for n in (life.samples, life.inferences))
-        return one, other
+def both_handled(
+    life: Life, hop: Hop | None, values_a_sample: Value | None = None
+) -> tuple[Handled, Handled]:
+    """`handled` for the development samples and for those of all inferences; two columns share one walk."""
+    if not (isinstance(life.samples, np.ndarray) and isinstance(life.inferences, np.ndarray)):
+        return (
+            handled(life, life.samples, hop, values_a_sample),
+            handled(life, life.inferences, hop, values_a_sample),
+        )
+    both = np.empty((2, life.samples.size))
+    both[0], both[1] = life.samples, life.inferences
     each = handled(life, both, hop, values_a_sample)
-    first, second = (Handled(*(v[i] if isinstance(v, np.ndarray) else v for v in each)) for i in (0, 1))
-    return first, second
+    first, second = zip(*(v if isinstance(v, np.ndarray) else (v, v) for v in each), strict=True)
+    return Handled(*first), Handled(*second)
 
 
 def demand_exact(number: Value, limit: float = EXACT) -> None:
@@ -225,7 +224,7 @@ def demand_exact(number: Value, limit: float = EXACT) -> None:
     Raises:
         Inexact: it may not.
     """
-    if isinstance(number, np.ndarray) and not number.max() < limit:
+    if isinstance(number, np.ndarray) and not number.item(number.argmax()) < limit:
         raise Inexact
 
 
@@ -254,12 +253,14 @@ def account(life: Life) -> dict[str, Value]:
     last = life.inference_hop
     development, asked = both_handled(life, last)
     sent = in_order(
-        development.send_j if hop is last else send(hop.through, hop.failure_frac, development.bits)[0]
-        for hop in life.hops
+        [
+            development.send_j if hop is last else send(hop.through, hop.failure_frac, development.bits)[0]
+            for hop in life.hops
+        ]
     )
     process = inference + asked.send_j + asked.prepare_j
-    parts = sent, development.prepare_j, training, evaluation, process
-    total = (1 + life.virtualisation_frac) * in_order(parts)
+    stages = sent + development.prepare_j + training + evaluation + process
+    total = (1 + life.virtualisation_frac) * stages
     bits = development.bits + asked.bits
     return {
         "transmission_J": sent,
