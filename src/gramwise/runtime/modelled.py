@@ -27,6 +27,7 @@ from gramwise.core.quantity import Method, Quantity, weakest
 from gramwise.fleet.catalogue import half_width_frac
 from gramwise.fleet.scenario import Scenario
 from gramwise.fleet.traffic import CostTable
+from gramwise.footprint.factors import factor
 from gramwise.power.roofline import FALLBACK, roofline_s
 from gramwise.runtime.assembly import resolve_variants
 from gramwise.runtime.chain import OUTSIDE
@@ -37,9 +38,6 @@ from gramwise.runtime.start import held_by
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats
 
-
-ROOFLINE_HIGH = 3.0
-"""The last rung of the ladder of docs/method/operational.md: times may be three times what catalogue peaks say."""
 
 _ROOFLINE = "modelled: roofline of catalogue peaks, a lower limit of time"
 
@@ -160,7 +158,7 @@ def modelled_cost(scenario: Scenario, node: Node, variant: Variant) -> Quantity:
     """Marginal joules of one inference without running anything, with the interval that a bill needs.
 
     A declared cost has the interval of what is written without one. The roofline is a lower limit of time: its low end
-    takes the power at its low end, and its high end `ROOFLINE_HIGH` times the time.
+    takes the power at its low end, its high end several times the time (``band.roofline_limit`` of ``operational``).
 
     Args:
         scenario, node, variant: as of `modelled_table`; the file of the variant is resolved.
@@ -173,10 +171,10 @@ def modelled_cost(scenario: Scenario, node: Node, variant: Variant) -> Quantity:
     low, high, origin = cost.energy_j * (1.0 - half), cost.energy_j * (1.0 + half), f"interval: {rule}"
     if _declared(scenario.costs, node, variant) is None:
         idle, busy = (node.device.facts[key] for key in ("idle_w", "busy_w"))
-        value_w = busy.value - idle.value
+        value_w, limit = busy.value - idle.value, factor("operational", "band.roofline_limit")
         low = cost.energy_j * max(busy.low - idle.high, 0.0) / value_w
-        high = cost.energy_j * (busy.high - idle.low) / value_w * ROOFLINE_HIGH
-        origin = "interval: ends of the device's powers, and three times the least time"
+        high = cost.energy_j * (busy.high - idle.low) / value_w * limit.value
+        origin = f"interval: ends of the device's powers, up to {limit.value:g} times the least time"
     return Quantity(
         value=cost.energy_j,
         low=low,

@@ -1,6 +1,6 @@
 """One model in onnxruntime the one way gramwise runs it: a single intra-op thread, whose CPU clock is the meter.
 
-The only module that imports onnxruntime.
+The only module that runs models with onnxruntime; `gramwise.runtime.kernelbench` times kernels with its profiler.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Session:
     """
 
     def __init__(self, path: str, *, level: Level = "all") -> None:
-        self._session = _load(path, level, {})
+        self._session = load_session(path, level, {})
         for end in self._session.get_inputs():
             _check_type(path, end, _NUMPY_TYPES)
         for end in self._session.get_outputs():
@@ -97,7 +97,7 @@ def optimised_outputs(path: str | Path) -> tuple[tuple[str, ...], ...]:
     except SourceUnavailable:
         raise
     except Exception as fault:
-        _load(str(path), "extended", {})  # if the model is at fault, that says so
+        load_session(str(path), "extended", {})  # if the model is at fault, that says so
         raise ConfigError(
             f"a copy of {path} cannot be written to {tempfile.tempdir or 'the folder of temporary files'}.",
             key="TMPDIR",
@@ -116,12 +116,23 @@ def _optimised(path: str) -> tuple[tuple[str, ...], ...]:
             "session.optimized_model_external_initializers_file_name": "weights.bin",
             "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
         }
-        _load(path, "extended", entries, optimised=str(file))
+        load_session(path, "extended", entries, optimised=str(file))
         model = onnx.load_model(str(file), load_external_data=False)
     return tuple(tuple(name for name in node.output if name) for node in model.graph.node)
 
 
-def _load(path: str, level: Level, entries: Mapping[str, str], optimised: str = "") -> Any:
+def load_session(path: str, level: Level, entries: Mapping[str, str], optimised: str = "") -> Any:
+    """An onnxruntime session with one thread.
+
+    Args:
+        path: ONNX file.
+        level: of graph optimisation.
+        entries: of the session's configuration.
+        optimised: file to which the graph is written as it will run; none when empty.
+
+    Raises:
+        ModelError: onnxruntime cannot load it.
+    """
     # From 1.29 on, onnxruntime's wheels report to their maker unless told not to before they are loaded: that is
     # traffic nobody asked for, and threads whose CPU time belongs to no request. Whoever sets it, decides.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,0 +1,1 @@
+"""Predicting what a network takes on one CPU, kernel by kernel, from kernels that were measured there."""
