@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeAlias, cast
 
 import typer
 from rich.console import Console
 
 from gramwise.cli_ahead import Archive, Basis, Provider, Signal, Traces, Year
-from gramwise.core.errors import ConfigError
+from gramwise.core.errors import ConfigError, RunDirectoryError, did_you_mean
 from gramwise.core.footprint import Phase
 from gramwise.core.series import Series
 from gramwise.terminal import Json, complain, print_json, progress, show
 
+if TYPE_CHECKING:
+    from gramwise.fleet.scenario import Scenario
+
 Compat: TypeAlias = Literal["legacy", "pypi", "multihop", "historical", "agentic"]
-KINDS = ("svg", "png")
 MaybeText: TypeAlias = Optional[str]  # noqa: UP045 - typer reads it at run time
 MaybePath: TypeAlias = Optional[Path]  # noqa: UP045
 MaybeNumber: TypeAlias = Optional[float]  # noqa: UP045
@@ -33,6 +37,7 @@ def register(app: typer.Typer) -> None:
     """Add these verbs to the command line."""
     app.command()(footprint)
     app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False})(measure)
+    app.command()(calibrate)
     receipts = typer.Typer(
         help="Check, compare and pass on what a run wrote of itself.", no_args_is_help=True
     )
@@ -88,15 +93,49 @@ def footprint(
     as_json: Json = False,
 ) -> None:
     """Every gram of a model's life: one bill whose parts sum to the total and whose every row names its source."""
+    ours = {"--out": out, "--zone": zone, "--hours": hours, "--traces": traces, "--year": year}
     if published:
+        theirs = {"SCENARIO": inputs, "--compat": compat, "--beside": beside}
+        _refuse(
+            {**ours, **theirs}, "--published-figure takes no inputs: the authors' own are worked out again."
+        )
         _published(figures, as_json)
     elif inputs is None:
         raise ConfigError("a scenario is missing.", fix="Write: gramwise footprint SCENARIO.")
     elif compat is not None:
+        _refuse(
+            {**ours, "--figures": figures}, "this is of a scenario's bill, and --compat answers with figures."
+        )
         _compat(inputs, compat, beside, as_json)
     else:
-        days = _days(hours or (), traces, year)
-        _bill(inputs, tuple(zone or ()), days, out, figures, as_json)
+        _refuse({"--beside": beside}, "what it holds is for inputs of an eCAL tool.", "Add --compat.")
+        if not hours:
+            told = {"--traces": traces, "--year": year}
+            _refuse(told, "traces tell of the hours of a day.", "Add --hours LOCATION=ZONE.")
+        _bill(inputs, tuple(zone or ()), _days(hours or (), traces, year), out, figures, as_json)
+
+
+def _refuse(options: Mapping[str, object], why: str, fix: str = "Leave it out.") -> None:
+    """An option that would do nothing here is an error: its user expects something of it."""
+    for name, value in options.items():
+        if value:
+            raise ConfigError(why, key=name, fix=fix)
+
+
+def _check_place(folder: Path | None, option: str) -> None:
+    """Refuse a folder that cannot be, before anything is computed for it.
+
+    Raises:
+        RunDirectoryError: a file stands in its way, or nothing may be written there.
+    """
+    if folder is None:
+        return
+    nearest = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        why = "may not be written in" if nearest.is_dir() else "is no folder"
+        raise RunDirectoryError(
+            f"{option}: {folder} cannot be written: {nearest} {why}; give another folder."
+        )
 
 
 def _days(hours: Sequence[str], traces: Path | None, year: int | None) -> dict[str, Series]:
@@ -111,8 +150,41 @@ def _days(hours: Sequence[str], traces: Path | None, year: int | None) -> dict[s
             )
         if traces is None:
             raise ConfigError("hours come from recorded traces.", key="--hours", fix="Add --traces DIR.")
-        days[location] = mean_day(traces, zone, year)
+        try:
+            days[location] = mean_day(traces, zone, year)
+        except ConfigError as fault:
+            raise fault.inside(fault.file or "", "--hours") from fault
     return days
+
+
+def _check_ecal(scenario: Scenario, zones: Sequence[str], hours: Mapping[str, Series]) -> None:
+    """What is asked of the eCAL account needs one.
+
+    Raises:
+        ConfigError: there is none, or it has no such location; an unknown zone.
+    """
+    from gramwise.footprint.scaling.intensity import of_zone
+
+    ecal = scenario.footprint.ecal
+    for option, asked in (("--zone", zones), ("--hours", hours)):
+        if asked and ecal is None:
+            raise ConfigError(
+                f"{option} is asked of the eCAL account, and there is none.",
+                file=scenario.path,
+                key="footprint.ecal",
+                fix=f"Write that table, or leave {option} out.",
+            )
+    locations = (ecal or {}).get("locations")
+    for location in hours:
+        if isinstance(locations, Mapping) and location not in locations:
+            raise ConfigError(
+                f"there is no location {location!r}.", key="--hours", fix=did_you_mean(location, locations)
+            )
+    for zone in zones:
+        try:
+            of_zone(zone)
+        except ConfigError as fault:
+            raise fault.inside("", "--zone") from fault
 
 
 def _bill(
@@ -131,8 +203,12 @@ def _bill(
     from gramwise.show_footprint import footprint_view
 
     read = read_scenario(scenario)
+    _check_ecal(read, zones, days)
+    _check_place(out, "--out")
+    _check_place(figures, "--figures")
     with progress(as_json) as tell:
-        document = account(read, tell, zones=zones, hours=days)
+        with _told_from(scenario):
+            document = account(read, tell, zones=zones, hours=days)
         page = None
         if out is not None:
             document = keep(read, document, out, command=" ".join(["gramwise", *sys.argv[1:]]))
@@ -144,6 +220,23 @@ def _bill(
         _places(document, page, files)
 
 
+def report(run: Path, figures: Path | None, as_json: bool) -> None:
+    """A bill that was kept, shown again; its page written anew, and perhaps its pictures."""
+    from gramwise.report.footprint_page import write_figures, write_page
+    from gramwise.report.load import read_summary
+    from gramwise.show_footprint import footprint_view
+
+    document = read_summary(run) or {}
+    _check_place(figures, "--figures")
+    with progress(as_json) as tell:
+        tell("drawing the page", 0.0)
+        page = write_page(document, run / "report.html")
+        files = write_figures(document, figures) if figures else []
+    show(document, footprint_view, as_json)
+    if not as_json:
+        _places({"run_dir": run}, page, files)
+
+
 def _places(document: dict[str, Any], page: Path | None, files: list[Path]) -> None:
     if page is not None:
         typer.echo(f"\nRun directory: {document['run_dir']}\nPage:          {page}")
@@ -153,33 +246,57 @@ def _places(document: dict[str, Any], page: Path | None, files: list[Path]) -> N
 
 def _compat(file: Path, tool: Compat, beside: Path | None, as_json: bool) -> None:
     from gramwise.footprint.ecal.compat import notes, run
-    from gramwise.show_footprint import beside_view, figures_view
+    from gramwise.show_footprint import figures_view
 
     inputs = _read_json(file)
     if beside is not None:
-        from gramwise.footprint.ecal import compare
-        from gramwise.footprint.ecal.translate import Choices
-
-        choices = Choices.from_mapping(_read_json(beside))
-        show(compare.document(tool, inputs, choices), beside_view, as_json)
+        _beside(file, inputs, tool, beside, as_json)
         return
-    document = run(tool, inputs)
+    with _told_from(file):
+        document = run(tool, inputs)
     for note in notes.notes(tool, inputs):
         complain(note)
     show(dict(document), figures_view, as_json)
 
 
+def _beside(file: Path, inputs: Mapping[str, Any], tool: Compat, beside: Path, as_json: bool) -> None:
+    from gramwise.footprint.ecal import compare
+    from gramwise.footprint.ecal.translate import LIVES, Choices
+    from gramwise.show_footprint import beside_view
+
+    if tool not in LIVES:
+        raise ConfigError(
+            f"physical mode has no counterpart of the tool {tool!r}.",
+            key="--beside",
+            fix=f"Name one of: {', '.join(LIVES)}.",
+        )
+    choices = Choices.from_mapping(_read_json(beside), beside)
+    with _told_from(file):
+        document = compare.document(tool, inputs, choices)
+    show(document, beside_view, as_json)
+
+
+@contextmanager
+def _told_from(file: Path) -> Iterator[None]:
+    """A fault that names no file names this one: it is where what is wrong was asked for."""
+    try:
+        yield
+    except ConfigError as fault:
+        raise fault.inside(fault.file or file, "") from fault
+
+
 def _published(figures: Path | None, as_json: bool) -> None:
     from gramwise.footprint.ecal.compat.published import figure_data
     from gramwise.report.ecal_charts import figure_drawing
+    from gramwise.report.footprint_page import write_drawings
     from gramwise.show_footprint import published_view
 
     document = figure_data().document()
+    _check_place(figures, "--figures")
+    files = write_drawings([figure_drawing(document)], figures) if figures else []
     show(document, published_view, as_json)
-    if figures is not None:
-        figures.mkdir(parents=True, exist_ok=True)
-        for kind in KINDS:
-            (figures / f"ecal-figure.{kind}").write_bytes(figure_drawing(document).file(kind))
+    if not as_json:
+        _places(document, None, files)
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -189,7 +306,7 @@ def _read_json(file: Path) -> dict[str, Any]:
         raise ConfigError(
             f"it cannot be read: {fault.strerror or fault}.", file=file, fix="Name a JSON file."
         ) from fault
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise ConfigError(f"this is not JSON: {fault}.", file=file, fix="Correct that place.") from fault
     if not isinstance(document, dict):
         raise ConfigError(
@@ -266,6 +383,48 @@ def measure(
     raise typer.Exit(document["exit_code"])
 
 
+def calibrate(
+    kernels: Annotated[
+        bool, typer.Option("--kernels", help="Time the kernels of networks on this machine.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("kernels.json"),
+    seconds: Annotated[float, typer.Option(help="How long to measure.")] = 300.0,
+    seed: Annotated[int, typer.Option(help="Of the kernels that are drawn.")] = 0,
+    predict: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--predict", help="Predict this network's CPU time without running it; several times for several."
+        ),
+    ] = None,
+    known: Annotated[
+        MaybePath,
+        typer.Option("--from", help="Predict from this file, and measure nothing.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Time this machine's kernels once, and know what networks take here that were never run."""
+    from gramwise.runtime.calibrate import calibrate_kernels, predict_models
+    from gramwise.runtime.models import resolve
+    from gramwise.show_footprint import calibration_view
+
+    if not kernels and known is None:
+        raise ConfigError(
+            "nothing says what to calibrate.", key="--kernels", fix="Write: gramwise calibrate --kernels."
+        )
+    if kernels and known is not None:
+        raise ConfigError("it is measured or it is read.", key="--from", fix="Leave out --kernels or --from.")
+    if known is not None and not predict:
+        raise ConfigError("a file is there to predict from.", key="--predict", fix="Add --predict MODEL.")
+    files = [resolve(name, Path(), source="gramwise calibrate", key="--predict") for name in predict or ()]
+    with progress(as_json) as tell:
+        document = {} if known is not None else calibrate_kernels(out, seconds=seconds, seed=seed, tell=tell)
+        found = predict_models(files, known or out) if files else []
+    document |= {
+        "predictions": [{**row, "model": name} for name, row in zip(predict or (), found, strict=True)]
+    }
+    show(document, calibration_view, as_json)
+
+
 # --- receipts ---
 
 Receipt = Annotated[
@@ -311,17 +470,15 @@ def diff(
 ) -> None:
     """Why two receipts differ: energy, place, grid, PUE, hardware, method; the causes sum to the change."""
     from gramwise.report.receipt import diff as compare
-    from gramwise.report.receipt import read_receipt
+    from gramwise.report.receipt import read_sealed, well_built
     from gramwise.runtime.lifecycle import again
     from gramwise.show_footprint import difference_view
 
-    first, second = read_receipt(before), read_receipt(after)
-    recompute = again if {first["kind"], second["kind"]} == {"footprint"} else None
-    show(
-        compare(first, second, account=account, other=other, per=per, recompute=recompute),
-        difference_view,
-        as_json,
-    )
+    first, second = read_sealed(before), read_sealed(after)
+    with well_built(f"one of {before} and {after}"):
+        recompute = again if {first["kind"], second["kind"]} == {"footprint"} else None
+        document = compare(first, second, account=account, other=other, per=per, recompute=recompute)
+    show(document, difference_view, as_json)
 
 
 def export(
@@ -332,9 +489,11 @@ def export(
 ) -> None:
     """A receipt in another tool's format, on standard output."""
     from gramwise.report.exports import export as convert
-    from gramwise.report.receipt import read_receipt
+    from gramwise.report.receipt import read_sealed, well_built
 
-    content = convert(read_receipt(receipt), to, account=account)
+    document = read_sealed(receipt)
+    with well_built(receipt):
+        content = convert(document, to, account=account)
     if as_json:
         print_json({"schema": "gramwise.export/1", "format": to, "content": content})
     else:
