@@ -185,3 +185,44 @@ def test_joules_are_as_sure_as_what_they_were_worked_out_from() -> None:
     assert item.energy_j is not None
     assert (item.energy_j.method, item.carbon.method) == ("measured", "modelled")
     assert "grid" not in item.energy_j.source
+
+
+def test_a_seed_below_zero_is_refused() -> None:
+    with pytest.raises(ConfigError, match="seed"):
+        made(seed=-1)
+
+
+def test_no_lines_make_an_empty_bill_and_not_a_fault() -> None:
+    empty = bill([], FACTORS, functional_unit="x", units=2.0, boundary="x")
+    assert (empty.total.value, empty.total.high, empty.items, empty.contributors) == (0.0, 0.0, (), ())
+    assert read_document(as_document(empty)) == empty
+
+
+def test_a_factor_that_is_exact_is_never_drawn_and_contributes_nothing() -> None:
+    exact = factor("pue", 1.5, 1.0, 2.0, spread="exact")
+    line = Line(name="x", phase="idle", factors=("grid", "pue"), carbon_g=lambda f: f["grid"] * f["pue"])
+    found = bill([line], [GRID, exact], functional_unit="x", units=1.0, boundary="x")
+    assert (draw([exact], 300, 7)["pue"] == 1.5).all()
+    assert [share.key for share in found.contributors] == ["grid"]
+
+
+def test_a_skewed_spread_keeps_its_value_inside_its_ends() -> None:
+    skewed = factor("s", 1.0, 1.0, 100.0)
+    line = Line(name="x", phase="idle", factors=("s",), carbon_g=lambda f: f["s"])
+    carbon = bill([line], [skewed], functional_unit="x", units=1.0, boundary="x").items[0].carbon
+    assert carbon.low == carbon.value == 1.0
+    assert carbon.high > 50.0
+
+
+def test_what_a_line_does_not_name_it_cannot_read() -> None:
+    line = Line(name="x", phase="idle", factors=("grid",), carbon_g=lambda f: f["grid"] * f["pue"])
+    with pytest.raises(KeyError, match="pue"):
+        bill([line], [GRID, factor("pue", 1.0, 1.0, 1.0)], functional_unit="x", units=1.0, boundary="x")
+
+
+def test_a_line_that_is_not_finite_is_refused_by_name() -> None:
+    line = Line(
+        name="x", phase="idle", factors=("s",), carbon_g=lambda f: 1.0 / np.maximum(f["s"] - 1.0, 0.0)
+    )
+    with np.errstate(divide="ignore"), pytest.raises(ConfigError, match=r"x: 'x' is not finite .*\(s\)"):
+        bill([line], [factor("s", 2.0, 0.5, 3.0)], functional_unit="x", units=1.0, boundary="x")

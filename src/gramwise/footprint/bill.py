@@ -103,11 +103,13 @@ def bill(
 
     Raises:
         ConfigError: two factors under one key that differ, a line that names a factor which is not there, too few
-            draws, negative units.
+            draws, a negative seed, negative units, a line that is not finite.
     """
     known = _known(lines, factors)
     if draws < 100:
         raise ConfigError(f"{draws} draws are too few for percentiles.", fix="Draw at least 100.")
+    if seed < 0:
+        raise ConfigError(f"a seed is never below 0, and {seed} is.", fix="Write 0 or more.")
     if not (units >= 0.0 and math.isfinite(units)):
         raise ConfigError(
             f"units must be zero or more, not {units}.", fix="Write how many the account covers."
@@ -171,6 +173,12 @@ def _evaluate(
 ) -> tuple[float, npt.NDArray[np.float64]]:
     value = float(formula({k: middle[k] for k in line.factors}))
     spread = np.broadcast_to(np.asarray(formula({k: drawn[k] for k in line.factors}), dtype=float), (draws,))
+    if not (math.isfinite(value) and np.isfinite(spread).all()):
+        raise ConfigError(
+            f"{line.name!r} is not finite for every value of its factors ({', '.join(line.factors)}).",
+            key=line.name,
+            fix="Give what it divides by an interval above 0.",
+        )
     return value, spread
 
 

@@ -6,13 +6,15 @@ It stands beside the bill and is not added to it: it tells the same phases once 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gramwise.core.errors import DataGap, MixedKinds
+from gramwise.core.footprint import Factor
 from gramwise.core.series import Series
 from gramwise.core.units import S_PER_HOUR
 from gramwise.fleet.scenario import Scenario
@@ -22,6 +24,7 @@ from gramwise.footprint.ecal import curves
 from gramwise.footprint.ecal.case import PhysicalCase
 from gramwise.footprint.ecal.parts import Physical
 from gramwise.footprint.ecal.physical import document, lines
+from gramwise.footprint.scaling.intensity import Intensity
 from gramwise.grid.sources.trace import Trace
 from gramwise.runtime.models import resolve
 
@@ -31,23 +34,28 @@ DECADES = np.logspace(0, 9, 55)
 
 
 def ecal(
-    scenario: Scenario, elsewhere: Mapping[str, float], hours: Mapping[str, Series] | None = None
+    scenario: Scenario, elsewhere: Mapping[str, Intensity], hours: Mapping[str, Series] | None = None
 ) -> dict[str, Any] | None:
     """The key ``ecal`` of a ``gramwise.footprint/1`` document; None where the scenario has no ``[footprint.ecal]``.
 
     Args:
         scenario: with the table.
-        elsewhere: intensity by name of a place, g/kWh: the whole life on that grid.
+        elsewhere: intensity by name of a place, one factor each: the whole life on that grid.
         hours: series by location of the case: one inference at every hour there.
 
     Raises:
         ConfigError: a key that cannot be; with file, key and what to write.
+        MixedKinds: intensities of two kinds, in the case or beside it.
+        ModelError: there is no file of the network.
     """
     table = scenario.footprint
     if table.ecal is None:
         return None
     folder = scenario.path.parent
     case = PhysicalCase.from_mapping(_resolved(scenario, table.ecal), scenario.path)
+    own = [(f"footprint.ecal.locations.{name}", "/".join(at.kind)) for name, at in case.locations.items()]
+    one_kind([*own[:1], *((f"the zone {name}", found.kind) for name, found in elsewhere.items())])
+    rates = {name: found.rate.value for name, found in elsewhere.items() if isinstance(found.rate, Factor)}
     found = bill(
         *lines(case, folder),
         functional_unit=table.functional_unit,
@@ -71,14 +79,31 @@ def ecal(
             "j_per_inference": curve.j_per_inference.tolist(),
             "g_per_inference": curve.g_per_inference.tolist(),
         },
-        "countries": [row._asdict() for row in curves.countries(case, elsewhere, folder=folder)]
-        if elsewhere
-        else [],
+        "countries": [row._asdict() for row in curves.countries(case, rates, folder=folder)] if rates else [],
         "hours": {
             location: asdict(curves.hours(case, location, series, folder=folder))
             for location, series in (hours or {}).items()
         },
     }
+
+
+def one_kind(used: Iterable[tuple[str, str]]) -> None:
+    """Refuse figures of two kinds of intensity beside each other.
+
+    Args:
+        used: pairs of who uses an intensity and of which kind it is: ``"average/lifecycle"``.
+
+    Raises:
+        MixedKinds: names the first two that differ.
+    """
+    first: tuple[str, str] | None = None
+    for name, kind in used:
+        first = first or (name, kind)
+        if kind != first[1]:
+            raise MixedKinds(
+                f"{first[0]!r} has intensities of kind {first[1]} and {name!r} of kind {kind}: grams of two kinds are "
+                "not comparable. Give all the same kind."
+            )
 
 
 def _resolved(scenario: Scenario, raw: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -107,17 +132,20 @@ def mean_day(traces: str | Path, zone: str, year: int | None = None) -> Series:
 
     Raises:
         ConfigError: there is no such trace.
-        DataError: it cannot be read.
+        DataError: it cannot be read, or an hour of the day is known on no day.
     """
     source = Trace(traces)
     chosen = year or max(source.years(zone))
     whole = source.hourly(zone, chosen)
     values = np.asarray([math.nan if value is None else value for value in whole.values], dtype=float)
     days = values[: len(values) // HOURS * HOURS].reshape(-1, HOURS)
+    known = np.isfinite(days)
+    if not len(days) or not known.any(axis=0).all():
+        raise DataGap(f"{whole.source}: some hour of the day has no value in all of {chosen}.")
     start_s = whole.times_s[0]
     return Series(
         times_s=tuple(start_s + S_PER_HOUR * hour for hour in range(HOURS)),
-        values=tuple(np.nanmean(days, axis=0).tolist()),
+        values=tuple(np.mean(days, axis=0, where=known).tolist()),
         end_s=start_s + S_PER_HOUR * HOURS,
         unit=whole.unit,
         signal=whole.signal,

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from gramwise.core.errors import ConfigError
 from gramwise.core.footprint import Factor, Footprint, Phase, factor_of
 from gramwise.core.machines import Node
 from gramwise.core.phase import PhaseRun
+from gramwise.core.quantity import Basis, Signal
 from gramwise.core.series import Series
 from gramwise.core.units import J_PER_KWH, S_PER_DAY, S_PER_YEAR
 from gramwise.fleet.catalogue import half_width_frac
@@ -28,20 +29,22 @@ from gramwise.footprint.document import as_document
 from gramwise.footprint.operational.declared import duty_from_mapping
 from gramwise.footprint.operational.duty import lines as duty_lines
 from gramwise.footprint.operational.duty import not_included
-from gramwise.footprint.phaselines import ledger_lines, left_out
 from gramwise.footprint.scaling.account import Account, merge
-from gramwise.footprint.scaling.intensity import G_PER_KWH, Intensity, find, of_zone, one_kind
-from gramwise.footprint.scaling.scenario import Scaling
+from gramwise.footprint.scaling.declared import Table
+from gramwise.footprint.scaling.intensity import G_PER_KWH, Intensity, find, of_zone
+from gramwise.footprint.scaling.scenario import NO_HARDWARE, Scaling
 from gramwise.runtime.chain import OUTSIDE
-from gramwise.runtime.ecalaccount import ecal
-from gramwise.runtime.gathered import Gathered, as_inputs, from_inputs, gather
+from gramwise.runtime.ecalaccount import ecal, one_kind
+from gramwise.runtime.gathered import Gathered, as_inputs, from_inputs, gather, measured
 from gramwise.runtime.made import made, made_lines
 from gramwise.runtime.planfile import network_of
-from gramwise.runtime.questions import questions
+from gramwise.runtime.questions import assumptions, inferences_of, questions
 from gramwise.runtime.served import Served
 
 Tell = Callable[[str, float], None]
 BOUNDARY = "what the scenario declares of the model's life, cradle to grave; location-based electricity"
+_KIND: Mapping[str, tuple[str, ...]] = {"signal": get_args(Signal), "basis": get_args(Basis)}
+"""Of a declared intensity in a duty; left out, it is average and life-cycle, as the zones' means are."""
 UNTOLD: Mapping[Phase, str] = {
     "data": "collecting data",
     "experimentation": "experiments before the training",
@@ -78,24 +81,27 @@ def footprint(
     tell("drawing", 0.4)
     account, evaluated = evaluate(scenario, gathered)
     tell("scores", 0.8)
-    _, said = inferences_of(scenario)
     start_s = _start_s(scenario)
     return {
         **as_document(evaluated),
         "scenario": scenario.name,
         "years": scenario.footprint.years,
         "start": datetime.fromtimestamp(start_s, UTC).isoformat(timespec="seconds"),
-        "assumptions": [said, gathered.served.said],
+        "assumptions": assumptions(scenario, gathered),
         **questions(scenario, account, evaluated, scaling_of(scenario).renewal, start_s),
         "ecal": ecal(scenario, _elsewhere(scenario, zones), hours),
         "inputs": as_inputs(scenario, gathered),
     }
 
 
-def _elsewhere(scenario: Scenario, zones: Sequence[str]) -> dict[str, float]:
-    """Annual means of the nodes' zones and of others, g/kWh."""
-    every = dict.fromkeys([*(node.zone for node in scenario.node_records()), *zones])
-    return {zone: _rate(of_zone(zone)).value for zone in every}
+def _elsewhere(scenario: Scenario, zones: Sequence[str]) -> dict[str, Intensity]:
+    """The nodes' grids and annual means of other zones, where the eCAL account is told once more."""
+    grids = _grids(scenario)
+    own = {
+        f"{node.zone} ({name})" if node.intensity_g_per_kwh is not None else node.zone: grids[name]
+        for name, node in scenario.nodes.items()
+    }
+    return {**own, **{zone: of_zone(zone) for zone in zones}}
 
 
 def _start_s(scenario: Scenario) -> float:
@@ -119,7 +125,9 @@ def evaluate(scenario: Scenario, gathered: Gathered) -> tuple[Account, Footprint
     table = scenario.footprint
     units, _ = inferences_of(scenario)
     account = account_of(scenario, gathered, units)
-    told = set(account.serves.values()) | {line.phase for line in account.lines}
+    # Machines that were made for a phase tell nothing of its electricity.
+    told = {line.phase for line in account.lines}
+    told |= {run.phase for runs in gathered.runs.values() for run in runs}
     untold = [f"{words}: no table tells of it" for phase, words in UNTOLD.items() if phase not in told]
     return account, bill(
         account.lines,
@@ -133,33 +141,6 @@ def evaluate(scenario: Scenario, gathered: Gathered) -> tuple[Account, Footprint
     )
 
 
-def inferences_of(scenario: Scenario) -> tuple[float, str]:
-    """Inferences over the account, and in a sentence where the number comes from."""
-    table = scenario.footprint
-    span_s = table.years * S_PER_YEAR
-    if table.inferences is not None:
-        return table.inferences, f"{table.inferences:.4g} inferences over {table.years:g} years, as declared."
-    if table.inferences_per_day is not None:
-        units = table.inferences_per_day * span_s / S_PER_DAY
-        return units, f"{units:.4g} inferences: {table.inferences_per_day:g} a day for {table.years:g} years."
-    rates = [row.rate_per_s * row.count for row in scenario.traffic if row.rate_per_s is not None]
-    where = "[[traffic]]"
-    if not rates and scenario.workload.rate_per_s is not None:
-        rates, where = [scenario.workload.rate_per_s * scenario.workload.count], "[workload]"
-    if not rates:
-        raise ConfigError(
-            "nothing says how many inferences there are.",
-            file=scenario.path,
-            key="footprint.inferences_per_day",
-            fix="Write inferences_per_day or inferences.",
-        )
-    units = math.fsum(rates) * span_s
-    return (
-        units,
-        f"{units:.4g} inferences: the mean rate of {where}, all hours of {table.years:g} years (assumed).",
-    )
-
-
 def account_of(scenario: Scenario, gathered: Gathered, units: float) -> Account:
     """Every line of the scenario's bill.
 
@@ -168,10 +149,8 @@ def account_of(scenario: Scenario, gathered: Gathered, units: float) -> Account:
     """
     table, places = scenario.footprint, gathered.served.places
     nodes = {node.name: node for node in scenario.node_records()}
-    grids = {name: _grid(scenario, node) for name, node in nodes.items()}
-    scaling = scaling_of(scenario)
-    one_kind([*grids.items(), *((p.name, p.intensity or find(p.zone or "", {})) for p in scaling.phases)])
-    return merge(
+    grids, scaling = _grids(scenario), scaling_of(scenario)
+    owed = merge(
         [
             *(_serving(place, units, nodes, grids) for place in places),
             *(_network(scenario, place, units, gathered.message_bytes, grids) for place in places),
@@ -180,11 +159,33 @@ def account_of(scenario: Scenario, gathered: Gathered, units: float) -> Account:
                 made_lines(made(scenario, node, gathered.boms), table.years, table.reserved_frac)
                 for node in nodes.values()
             ),
-            *(_ledger(runs) for runs in gathered.runs.values()),
             *(_duty(scenario, name) for name in table.duty),
             scaling.account(),
         ]
     )
+    spent, runs = measured(gathered, owed.factors)
+    if runs and not scaling.hardware:
+        spent.not_included.append(NO_HARDWARE)
+    one_kind(_kinds(scenario, gathered.served.kind, grids, scaling, runs))
+    return merge([owed, spent])
+
+
+def _kinds(
+    scenario: Scenario,
+    run: str | None,
+    grids: Mapping[str, Intensity],
+    scaling: Scaling,
+    measured_runs: Sequence[PhaseRun],
+) -> Iterator[tuple[str, str]]:
+    """Everything whose grams are in the bill, and of which kind its intensity is."""
+    yield from ((f"nodes.{name}", grid.kind) for name, grid in grids.items())
+    if run is not None:
+        yield "footprint.run", run
+    for phase in scaling.phases:
+        yield phase.name, (phase.intensity or find(phase.zone or "", {})).kind
+    for name, raw in scenario.footprint.duty.items():
+        yield f"footprint.duty.{name}", f"{raw.get('signal', 'average')}/{raw.get('basis', 'lifecycle')}"
+    yield from ((f"{one.name} ({one.id[:8]})", f"{one.signal}/{one.basis}") for one in measured_runs)
 
 
 def scaling_of(scenario: Scenario) -> Scaling:
@@ -198,23 +199,30 @@ def scaling_of(scenario: Scenario) -> Scaling:
     return Scaling.from_mapping(raw, scenario.path)
 
 
-def _grid(scenario: Scenario, node: Node) -> Intensity:
-    """The node's electricity: as declared, else the zone's annual mean."""
-    row = scenario.nodes[node.name]
-    if row.intensity_g_per_kwh is None:
-        return of_zone(node.zone)
-    half, rule = half_width_frac("declared")
-    value = row.intensity_g_per_kwh
-    rate = Factor(
-        key=f"grid.{node.zone}.{node.name}",
-        value=value,
-        low=value * (1.0 - half),
-        high=value * (1.0 + half),
-        unit=G_PER_KWH,
-        method="assumed",
-        source=f"{row.intensity_source}; interval by rule declared, {rule}",
-    )
-    return Intensity(rate=rate, signal="average", basis="lifecycle")
+def _grids(scenario: Scenario) -> dict[str, Intensity]:
+    """Electricity by node: as declared, else the zone's annual mean.
+
+    Nodes of one zone that declare one figure from one source share its factor, as those that declare none do.
+    """
+    first: dict[tuple[str, float, str | None], str] = {}
+    grids = {}
+    for name, row in scenario.nodes.items():
+        value = row.intensity_g_per_kwh
+        if value is None:
+            grids[name] = of_zone(row.zone)
+            continue
+        half, rule = half_width_frac("declared")
+        rate = Factor(
+            key=f"grid.{row.zone}.{first.setdefault((row.zone, value, row.intensity_source), name)}",
+            value=value,
+            low=value * (1.0 - half),
+            high=value * (1.0 + half),
+            unit=G_PER_KWH,
+            method="assumed",
+            source=f"{row.intensity_source}; interval by rule declared, {rule}",
+        )
+        grids[name] = Intensity(rate=rate, signal="average", basis="lifecycle")
+    return grids
 
 
 def _rate(intensity: Intensity) -> Factor:
@@ -267,44 +275,48 @@ def _serving(
 ) -> Account:
     if place.energy is None:
         return _left_out(place.why_unknown)
-    energy, count = place.energy, units * place.share_frac
+    energy, count, price = place.energy, units * place.share_frac, _price(place, nodes, grids)
+    if not price:
+        return _left_out(f"inference on {place.place}: the run does not know the grams of its split plan")
     return _line(
         f"{place.place}, inference",
         "inference",
-        [energy, *_price(place, nodes, grids)],
+        [energy, *price],
         lambda v: count * v[energy.key],
     )
 
 
 def _price(place: Served, nodes: Mapping[str, Node], grids: Mapping[str, Intensity]) -> list[Factor]:
-    """Factors whose product is g/kWh at a place. A run's own hours weigh the zone's mean, whose error stays shared."""
-    node = nodes.get(place.place)
-    if node is None:
-        if place.g_per_kwh is None:
-            raise ConfigError(
-                f"the run was served by {place.place!r}, which is no node of this scenario, and its grams are unknown.",
-                key="footprint.run",
-                fix="Name a run of this scenario.",
-            )
-        half, rule = half_width_frac("national")
-        value = place.g_per_kwh
-        return [
-            Factor(
-                key=f"run.{place.place}.g_per_kwh",
-                value=value,
-                low=value * (1.0 - half),
-                high=value * (1.0 + half),
-                unit=G_PER_KWH,
-                method="modelled",
-                source=f"grams over joules of the run, PUE included; interval by rule national, {rule}",
-            )
-        ]
-    rate, pue = _rate(grids[node.name]), _pue(node)
-    if place.g_per_kwh is None or rate.value <= 0.0:
-        return [rate, pue]
-    ratio = place.g_per_kwh / (rate.value * pue.value)
-    why = "intensity that the run billed its hours at, over the zone's mean"
-    return [rate, pue, _exact(f"run.{node.name}.hours_over_mean", ratio, "1", why)]
+    """Factors whose product is g/kWh at a place; empty where it is not known.
+
+    A run's own hours weigh the zone's mean, whose error stays shared. A split plan has the grids of several nodes in
+    shares that the run does not tell apart; what it was billed at is then a factor of its own.
+    """
+    rates = {_rate(grids[name]).key: _rate(grids[name]) for name in place.nodes}
+    rate = next(iter(rates.values()))
+    if len(place.nodes) == 1 and place.g_per_kwh is None:
+        return [rate, _pue(nodes[place.place])]
+    if place.g_per_kwh is None:
+        return []
+    if len(rates) == 1 and rate.value > 0.0:
+        pue = [_pue(nodes[place.place])] if len(place.nodes) == 1 else []
+        ratio = place.g_per_kwh / math.prod((f.value for f in pue), start=rate.value)
+        why = "intensity that the run billed its hours at, over the zone's mean"
+        why += "" if pue else ", PUE included"
+        return [rate, *pue, _exact(f"run.{place.place}.hours_over_mean", ratio, "1", why)]
+    half, rule = half_width_frac("national")
+    value = place.g_per_kwh
+    return [
+        Factor(
+            key=f"run.{place.place}.g_per_kwh",
+            value=value,
+            low=value * (1.0 - half),
+            high=value * (1.0 + half),
+            unit=G_PER_KWH,
+            method="modelled",
+            source=f"grams over joules of the run, PUE included; interval by rule national, {rule}",
+        )
+    ]
 
 
 def _idle(scenario: Scenario, node: Node, intensity: Intensity) -> Account:
@@ -326,10 +338,13 @@ def _network(
     scenario: Scenario, place: Served, units: float, size: int | None, grids: Mapping[str, Intensity]
 ) -> Account:
     """Sending an inference to a node and its answer back, on the node's grid."""
-    known = place.place in scenario.nodes
-    link = network_of(scenario).links[OUTSIDE, place.place] if known else None
-    if link is None or link.energy_j_per_byte is None or size is None:
+    if len(place.nodes) > 1:
+        return _left_out(f"network of {place.place}: the run does not tell the joules of moving tensors")
+    link = network_of(scenario).links[OUTSIDE, place.place]
+    if link.energy_j_per_byte is None:
         return _left_out(f"network to {place.place}: no link of it declares energy_j_per_byte")
+    if size is None:
+        return _left_out(f"network to {place.place}: the model leaves the size of what is sent open")
     half, rule = half_width_frac("declared")
     each = link.energy_j_per_byte + (link.receive_j_per_byte or 0.0)
     energy = Factor(
@@ -351,23 +366,32 @@ def _network(
 
 
 def _duty(scenario: Scenario, name: str) -> Account:
-    """A device in the field: its electricity, and the batteries that it wears out."""
-    raw = scenario.footprint.duty[name]
+    """A device in the field: its electricity, and the batteries that it wears out. Its making is hardware's to tell."""
+    raw = dict(scenario.footprint.duty[name])
+    told = {key: raw.pop(key) for key in _KIND if key in raw}
+    kind = Table(told, f"footprint.duty.{name}", _KIND, scenario.path)
+    for key, options in _KIND.items():
+        if kind.has(key):
+            kind.choice(key, options)
     try:
+        if "zone" in raw:
+            raw = _charged_in(raw)
         duty = duty_from_mapping({"name": name, **raw})
+        lines, factors = duty_lines(duty, scenario.footprint.years * S_PER_YEAR / S_PER_DAY)
     except ConfigError as fault:
         raise fault.inside(scenario.path, f"footprint.duty.{name}") from fault
-    lines, factors = duty_lines(duty, scenario.footprint.years * S_PER_YEAR / S_PER_DAY)
     serves: dict[str, Phase] = {line.name: "inference" for line in lines}
-    return Account(lines, factors, list(not_included(duty)), serves)
+    omitted = list(not_included(duty))
+    if all(row.get("name") != name for row in scenario.footprint.hardware):
+        omitted.append(f"{name}: making, bringing and scrapping of it ([[footprint.hardware]] of that name)")
+    return Account(lines, factors, omitted, serves)
 
 
-def _ledger(runs: Sequence[PhaseRun]) -> Account:
-    lines, factors = ledger_lines(runs)
-    return Account(lines, factors, list(left_out(runs)), _serves(lines))
-
-
-def _serves(lines: Sequence[Line]) -> dict[str, Phase]:
-    """What each line of a ledger was spent for: the idle part of a run goes with the run."""
-    phases = {line.name: line.phase for line in lines}
-    return {name: phases.get(name.removesuffix(", idle"), phase) for name, phase in phases.items()}
+def _charged_in(raw: dict[str, Any]) -> dict[str, Any]:
+    """The table with the annual mean of its zone, the factor that nodes and phases there share."""
+    if "intensity" in raw:
+        raise ConfigError("intensity says the same.", key="zone", fix="Keep one of the two.")
+    zone = raw.pop("zone")
+    if not isinstance(zone, str):
+        raise ConfigError("this must be text.", key="zone", fix='Write for instance "DE".')
+    return {**raw, "intensity": _rate(of_zone(zone))}

@@ -71,20 +71,20 @@ def _device(table: Table, way: str, node: Node, boms: Mapping[str, Bom]) -> Devi
             raise table.fault(
                 key, "it stands beside vendor_kg only.", "Write vendor_kg too, or leave it out."
             )
-    if table.has("truncation") and way != "bom":
-        raise table.fault("truncation", "it stands beside bom only.", "Leave it out.")
+    if table.has("truncation"):
+        if way != "bom":
+            raise table.fault("truncation", "it stands beside bom only.", "Leave it out.")
+        if not isinstance(table.raw["truncation"], bool):
+            raise table.fault("truncation", "this is yes or no.", "Write true or false.")
     if way == "vendor_kg":
         parts = {"manufacture": "vendor_kg", "transport": "transport_kg", "end-of-life": "end_of_life_kg"}
         making, *others = (_sheet(table, node, phase, key) for phase, key in parts.items())  # type: ignore[arg-type]
         assert making is not None
         return of_sheet(node.name, making, transport=others[0], end_of_life=others[1])
     if way == "bom":
-        return of_bom(boms[table.text("bom")], truncation=bool(table.raw.get("truncation", False)))
+        return of_bom(boms[table.text("bom")], truncation=table.raw.get("truncation", False))
     if way == "blocks":
-        try:
-            return of_blocks(node.name, hsl.read_blocks(table.raw["blocks"]))
-        except ConfigError as fault:
-            raise fault.inside(table.file or "", f"{table.where}.blocks") from fault
+        return _blocks(table, node)
     if way == "device":
         found = embodied_of(table.text("device"))
         if found is None:
@@ -93,6 +93,21 @@ def _device(table: Table, way: str, node: Node, boms: Mapping[str, Bom]) -> Devi
             )
         return found
     return _own(node) or embodied_of(node.device.id)
+
+
+def _blocks(table: Table, node: Node) -> DeviceEmbodied:
+    written = table.raw["blocks"]
+    if not isinstance(written, list | tuple) or not all(isinstance(row, Mapping) for row in written):
+        raise table.fault(
+            "blocks", "this must be a list of tables.", "Write [{ type = ..., hsl_level = ... }]."
+        )
+    for i, row in enumerate(written):
+        if isinstance(row.get("units", 1), bool) or not isinstance(row.get("units", 1), int | float):
+            raise table.fault(f"blocks[{i}].units", "this must be a number.", "Write digits, unquoted.")
+    try:
+        return of_blocks(node.name, hsl.read_blocks(written))
+    except ConfigError as fault:
+        raise fault.inside(table.file or "", f"{table.where}.blocks") from fault
 
 
 def _sheet(table: Table, node: Node, phase: Phase, key: str) -> Priced | None:
@@ -120,9 +135,10 @@ def _own(node: Node) -> DeviceEmbodied | None:
 
 
 def _life(table: Table, node: Node) -> Factor:
-    name = table.where.rpartition(".")[2]
     if table.has("lifetime_years"):
-        return table.factor("lifetime_years", f"made.{name}.lifetime_years", "year")
+        if table.has("kind"):
+            raise table.fault("kind", "lifetime_years says the same.", "Keep one of the two.")
+        return table.factor("lifetime_years", f"made.{node.name}.lifetime_years", "year")
     known = node.device.facts.get("lifetime_s")
     if known is not None and not table.has("kind"):
         return Factor(
