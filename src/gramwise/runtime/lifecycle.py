@@ -8,38 +8,33 @@ not known is named and left out; nothing is guessed at 0.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
 from gramwise.core.errors import ConfigError
-from gramwise.core.footprint import Factor, Footprint, Phase, factor_of
-from gramwise.core.machines import Node
+from gramwise.core.footprint import Footprint, Phase
 from gramwise.core.phase import PhaseRun
 from gramwise.core.quantity import Basis, Signal
 from gramwise.core.series import Series
-from gramwise.core.units import J_PER_KWH, S_PER_DAY, S_PER_YEAR
-from gramwise.fleet.catalogue import half_width_frac
+from gramwise.core.units import S_PER_DAY, S_PER_YEAR
 from gramwise.fleet.scenario import Scenario
 from gramwise.fleet.traffic import unix_s
-from gramwise.footprint.bill import Line, Value, Values, bill
+from gramwise.footprint.bill import bill
 from gramwise.footprint.document import as_document
 from gramwise.footprint.operational.declared import duty_from_mapping
 from gramwise.footprint.operational.duty import lines as duty_lines
 from gramwise.footprint.operational.duty import not_included
 from gramwise.footprint.scaling.account import Account, merge
 from gramwise.footprint.scaling.declared import Table
-from gramwise.footprint.scaling.intensity import G_PER_KWH, Intensity, find, of_zone
+from gramwise.footprint.scaling.intensity import Intensity, find, of_zone
 from gramwise.footprint.scaling.scenario import NO_HARDWARE, Scaling
-from gramwise.runtime.chain import OUTSIDE
 from gramwise.runtime.ecalaccount import ecal, one_kind
 from gramwise.runtime.gathered import Gathered, as_inputs, from_inputs, gather, measured
 from gramwise.runtime.made import made, made_lines
-from gramwise.runtime.planfile import network_of
+from gramwise.runtime.nodelines import grids_by_node, idle_line, network_line, rate_of, serving_line
 from gramwise.runtime.questions import assumptions, inferences_of, questions
-from gramwise.runtime.served import Served
 
 Tell = Callable[[str, float], None]
 BOUNDARY = "what the scenario declares of the model's life, cradle to grave; location-based electricity"
@@ -96,7 +91,7 @@ def footprint(
 
 def _elsewhere(scenario: Scenario, zones: Sequence[str]) -> dict[str, Intensity]:
     """The nodes' grids and annual means of other zones, where the eCAL account is told once more."""
-    grids = _grids(scenario)
+    grids = grids_by_node(scenario)
     own = {
         f"{node.zone} ({name})" if node.intensity_g_per_kwh is not None else node.zone: grids[name]
         for name, node in scenario.nodes.items()
@@ -149,12 +144,12 @@ def account_of(scenario: Scenario, gathered: Gathered, units: float) -> Account:
     """
     table, places = scenario.footprint, gathered.served.places
     nodes = {node.name: node for node in scenario.node_records()}
-    grids, scaling = _grids(scenario), scaling_of(scenario)
+    grids, scaling = grids_by_node(scenario), scaling_of(scenario)
     owed = merge(
         [
-            *(_serving(place, units, nodes, grids) for place in places),
-            *(_network(scenario, place, units, gathered.message_bytes, grids) for place in places),
-            *(_idle(scenario, node, grids[name]) for name, node in nodes.items()),
+            *(serving_line(place, units, nodes, grids) for place in places),
+            *(network_line(scenario, place, units, gathered.message_bytes, grids) for place in places),
+            *(idle_line(scenario, node, grids[name]) for name, node in nodes.items()),
             *(
                 made_lines(made(scenario, node, gathered.boms), table.years, table.reserved_frac)
                 for node in nodes.values()
@@ -199,172 +194,6 @@ def scaling_of(scenario: Scenario) -> Scaling:
     return Scaling.from_mapping(raw, scenario.path)
 
 
-def _grids(scenario: Scenario) -> dict[str, Intensity]:
-    """Electricity by node: as declared, else the zone's annual mean.
-
-    Nodes of one zone that declare one figure from one source share its factor, as those that declare none do.
-    """
-    first: dict[tuple[str, float, str | None], str] = {}
-    grids = {}
-    for name, row in scenario.nodes.items():
-        value = row.intensity_g_per_kwh
-        if value is None:
-            grids[name] = of_zone(row.zone)
-            continue
-        half, rule = half_width_frac("declared")
-        rate = Factor(
-            key=f"grid.{row.zone}.{first.setdefault((row.zone, value, row.intensity_source), name)}",
-            value=value,
-            low=value * (1.0 - half),
-            high=value * (1.0 + half),
-            unit=G_PER_KWH,
-            method="assumed",
-            source=f"{row.intensity_source}; interval by rule declared, {rule}",
-        )
-        grids[name] = Intensity(rate=rate, signal="average", basis="lifecycle")
-    return grids
-
-
-def _rate(intensity: Intensity) -> Factor:
-    """The one factor of a node's intensity; series are of phases only."""
-    assert isinstance(intensity.rate, Factor)
-    return intensity.rate
-
-
-def _pue(node: Node) -> Factor:
-    return _exact(f"pue.{node.name}", node.pue, "1", f"nodes.{node.name}.pue of the scenario")
-
-
-def _exact(key: str, value: float, unit: str, source: str) -> Factor:
-    return Factor(
-        key=key,
-        value=value,
-        low=value,
-        high=value,
-        unit=unit,
-        method="assumed",
-        source=source,
-        spread="exact",
-    )
-
-
-def _line(name: str, phase: Phase, factors: Sequence[Factor], joules: Callable[[Values], Value]) -> Account:
-    """A line of electricity: joules that a formula gives, times all factors but the first, in kWh."""
-    others = tuple(factor.key for factor in factors[1:])
-
-    def grams(v: Values) -> Value:
-        return joules(v) * math.prod((v[key] for key in others), start=1.0 / J_PER_KWH)
-
-    line = Line(
-        name=name,
-        phase=phase,
-        factors=tuple(factor.key for factor in factors),
-        carbon_g=grams,
-        energy_j=joules,
-        boundary="site",
-    )
-    return Account([line], list(factors), [], {name: phase})
-
-
-def _left_out(sentence: str) -> Account:
-    return Account([], [], [sentence], {})
-
-
-def _serving(
-    place: Served, units: float, nodes: Mapping[str, Node], grids: Mapping[str, Intensity]
-) -> Account:
-    if place.energy is None:
-        return _left_out(place.why_unknown)
-    energy, count, price = place.energy, units * place.share_frac, _price(place, nodes, grids)
-    if not price:
-        return _left_out(f"inference on {place.place}: the run does not know the grams of its split plan")
-    return _line(
-        f"{place.place}, inference",
-        "inference",
-        [energy, *price],
-        lambda v: count * v[energy.key],
-    )
-
-
-def _price(place: Served, nodes: Mapping[str, Node], grids: Mapping[str, Intensity]) -> list[Factor]:
-    """Factors whose product is g/kWh at a place; empty where it is not known.
-
-    A run's own hours weigh the zone's mean, whose error stays shared. A split plan has the grids of several nodes in
-    shares that the run does not tell apart; what it was billed at is then a factor of its own.
-    """
-    rates = {_rate(grids[name]).key: _rate(grids[name]) for name in place.nodes}
-    rate = next(iter(rates.values()))
-    if len(place.nodes) == 1 and place.g_per_kwh is None:
-        return [rate, _pue(nodes[place.place])]
-    if place.g_per_kwh is None:
-        return []
-    if len(rates) == 1 and rate.value > 0.0:
-        pue = [_pue(nodes[place.place])] if len(place.nodes) == 1 else []
-        ratio = place.g_per_kwh / math.prod((f.value for f in pue), start=rate.value)
-        why = "intensity that the run billed its hours at, over the zone's mean"
-        why += "" if pue else ", PUE included"
-        return [rate, *pue, _exact(f"run.{place.place}.hours_over_mean", ratio, "1", why)]
-    half, rule = half_width_frac("national")
-    value = place.g_per_kwh
-    return [
-        Factor(
-            key=f"run.{place.place}.g_per_kwh",
-            value=value,
-            low=value * (1.0 - half),
-            high=value * (1.0 + half),
-            unit=G_PER_KWH,
-            method="modelled",
-            source=f"grams over joules of the run, PUE included; interval by rule national, {rule}",
-        )
-    ]
-
-
-def _idle(scenario: Scenario, node: Node, intensity: Intensity) -> Account:
-    """What a node draws for being on, in proportion to the time that is reserved for this model."""
-    table, known = scenario.footprint, node.device.facts.get("idle_w")
-    if known is None:
-        return _left_out(
-            f"idle power of {node.name}: the catalogue does not know it for {node.device.id}; write "
-            "[devices.NAME] with idle_w"
-        )
-    idle = factor_of(f"device.{node.device.id}.idle_w", known)
-    span_s = table.years * S_PER_YEAR * table.reserved_frac
-    return _line(
-        f"{node.name}, idle", "idle", [idle, _rate(intensity), _pue(node)], lambda v: span_s * v[idle.key]
-    )
-
-
-def _network(
-    scenario: Scenario, place: Served, units: float, size: int | None, grids: Mapping[str, Intensity]
-) -> Account:
-    """Sending an inference to a node and its answer back, on the node's grid."""
-    if len(place.nodes) > 1:
-        return _left_out(f"network of {place.place}: the run does not tell the joules of moving tensors")
-    link = network_of(scenario).links[OUTSIDE, place.place]
-    if link.energy_j_per_byte is None:
-        return _left_out(f"network to {place.place}: no link of it declares energy_j_per_byte")
-    if size is None:
-        return _left_out(f"network to {place.place}: the model leaves the size of what is sent open")
-    half, rule = half_width_frac("declared")
-    each = link.energy_j_per_byte + (link.receive_j_per_byte or 0.0)
-    energy = Factor(
-        key=f"link.{place.place}.j_per_byte",
-        value=each,
-        low=each * (1.0 - half),
-        high=each * (1.0 + half),
-        unit="J/byte",
-        method="assumed",
-        source=f"{link.source or 'declared in the scenario'}; interval by rule declared, {rule}",
-    )
-    sent = units * place.share_frac * size
-    return _line(
-        f"{place.place}, network",
-        "network",
-        [energy, _rate(grids[place.place])],
-        lambda v: sent * v[energy.key],
-    )
-
-
 def _duty(scenario: Scenario, name: str) -> Account:
     """A device in the field: its electricity, and the batteries that it wears out. Its making is hardware's to tell."""
     raw = dict(scenario.footprint.duty[name])
@@ -394,4 +223,4 @@ def _charged_in(raw: dict[str, Any]) -> dict[str, Any]:
     zone = raw.pop("zone")
     if not isinstance(zone, str):
         raise ConfigError("this must be text.", key="zone", fix='Write for instance "DE".')
-    return {**raw, "intensity": _rate(of_zone(zone))}
+    return {**raw, "intensity": rate_of(of_zone(zone))}
