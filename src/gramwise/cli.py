@@ -292,19 +292,24 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="Run directories.", show_default=False)],
     figures: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder for the pictures of a simulation or sweep, as SVG and PNG."),
+        typer.Option(help="Folder for the pictures of a simulation, sweep or bill, as SVG and PNG."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Show a run again, write its page, or set several runs side by side."""
-    from gramwise.report.load import is_simulation
+    from gramwise.report.load import is_bill, is_simulation
 
     if len(runs) == 1 and is_simulation(runs[0]):
         cli_ahead.report(runs[0], figures, as_json)
         return
+    if len(runs) == 1 and is_bill(runs[0]):
+        cli_life.report(runs[0], figures, as_json)
+        return
     if figures is not None:
         raise ConfigError(
-            "pictures are drawn of one simulation or sweep.", key="--figures", fix="Name its run directory."
+            "pictures are drawn of one simulation, sweep or bill.",
+            key="--figures",
+            fix="Name its run directory.",
         )
     from gramwise.report.compare import compare
     from gramwise.report.html import write_html

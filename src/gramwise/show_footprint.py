@@ -26,7 +26,7 @@ def footprint_view(document: dict[str, Any]) -> Iterator[RenderableType]:
     footprint = read_document(document)
     bill = bill_table(footprint)
     yield Text(f"{printable(document.get('scenario') or 'footprint')}: {headline(footprint)}")
-    table = new_table(*_words("item", "phase"), *right(bill.unit, "low", "high", "%"), "known")
+    table = new_table(*_words("item", "phase"), *right(bill.unit, "low", "high", "%"), *_words("known"))
     for line in bill.rows:
         table.add_row(line.name, line.phase, line.grams, line.low, line.high, line.share, line.method)
     table.add_section()

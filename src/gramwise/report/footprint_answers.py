@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 from gramwise.core.quantity import Quantity
 from gramwise.core.units import S_PER_DAY, S_PER_YEAR
 from gramwise.report.footprint_table import interval
-from gramwise.report.wording import UNKNOWN, percent, printable, quantity
+from gramwise.report.wording import UNKNOWN, percent, printable, quantity, times_ten
 
 NEVER = "never"
 
@@ -164,7 +165,10 @@ def _life(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
     even = found["break_even_inferences"]
     after = NEVER if even is None else f"{_count(even['value'], even['low'], even['high'])} inferences"
-    yield "energy over the life", f"{quantity(found['energy_j'], 'J')}, {found['site_wh']:.4g} Wh with PUE"
+    yield (
+        "energy over the life",
+        f"{quantity(found['energy_j'], 'J')}, {quantity(found['site_wh'], 'Wh')} with PUE",
+    )
     yield "carbon over the life", interval(Quantity(**found["bill"]["total"]), "g")
     yield "per bit that came in", quantity(found["j_per_bit"], "J")
     yield "development, once", quantity(found["development_j"], "J")
@@ -180,7 +184,18 @@ def _hour(at_s: float) -> str:
 def _count(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return NEVER
-    return f"{value:.4g} [{NEVER if low is None else f'{low:.4g}'} to {NEVER if high is None else f'{high:.4g}'}]"
+    ends = (NEVER if end is None else whole(end) for end in (low, high))
+    return f"{whole(value)} [{' to '.join(ends)}]"
+
+
+def whole(count: float) -> str:
+    """A number of things to four digits, in groups of three: ``57 750 000``; a power of ten from 10¹⁵ on."""
+    if count < 1e4:
+        return f"{count:.4g}"
+    power = math.floor(math.log10(count))
+    if power >= 15:
+        return f"{count / 10.0**power:.4g}{times_ten(power)}"
+    return f"{round(count, 3 - power):,.0f}".replace(",", "\N{NO-BREAK SPACE}")
 
 
 def _day(moment: str | None) -> str:

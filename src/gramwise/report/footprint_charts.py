@@ -125,6 +125,7 @@ def flow_drawing(footprint: Footprint) -> Drawing:
     items = _largest(footprint.items)
     total = footprint.total.value
     fit = scale([total], "g")
+    fit = Scale(fit.unit, fit.power, fit.decimals + 1)  # as many digits as the table has
 
     def paint(figure: Any) -> None:
         axes = figure.add_subplot()
@@ -142,6 +143,8 @@ def flow_drawing(footprint: Footprint) -> Drawing:
             target = middle[phase] + used[phase]
             _band(axes, (0.0, low), (0.5, target), value, PHASE_COLOURS_SHOWN[phase])
             _name(axes, -0.01, place, _said(name, value, fit), "right")
+        centres = [middle[phase] + sums[phase] / 2 for phase in phases]
+        stands = dict(zip(phases, _names(centres, total), strict=True))
         right = gap * (len(phases) - 1) / 2
         high = total
         for phase in phases:
@@ -150,7 +153,7 @@ def flow_drawing(footprint: Footprint) -> Drawing:
             axes.fill_between(
                 [0.5, 0.56], middle[phase], middle[phase] + sums[phase], color=PHASE_COLOURS_SHOWN[phase]
             )
-            _name(axes, 0.575, middle[phase] + sums[phase] / 2, phase, "left")
+            _name(axes, 0.575, stands[phase], phase, "left")
         axes.fill_between([1.0, 1.02], right, right + total, color=GREY)
         _name(axes, 1.03, right + total / 2, _said("total", total, fit), "left")
         axes.set_xlim(-0.45, 1.25)

@@ -42,12 +42,23 @@ def write_figures(
         RunDirectoryError: a file cannot be written.
         SourceUnavailable: matplotlib is not installed.
     """
+    return write_drawings(_pictures(document, read_document(document)), out_dir, formats)
+
+
+def write_drawings(
+    pictures: Sequence[Drawing], out_dir: str | Path, formats: Sequence[str] = KINDS
+) -> list[Path]:
+    """Write pictures as files of a folder, made when missing; an older file is replaced only by a whole new one.
+
+    Raises:
+        ConfigError, RunDirectoryError, SourceUnavailable: as of `write_figures`.
+    """
     for kind in formats:
         if kind not in KINDS:
             raise ConfigError(f"pictures cannot be written as {kind!r}.", fix=f"Write {' or '.join(KINDS)}.")
     return [
         _written(Path(out_dir) / f"{drawing.key}.{kind}", drawing.file(kind))
-        for drawing in _pictures(document, read_document(document))
+        for drawing in pictures
         for kind in formats
     ]
 
@@ -58,10 +69,14 @@ def _pictures(document: Mapping[str, Any], footprint: Footprint) -> tuple[Drawin
 
 
 def _written(file: Path, content: bytes) -> Path:
+    part = file.with_name(f".{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        part.write_bytes(content)
+        part.replace(file)
     except OSError as fault:
+        if part.is_file():
+            part.unlink()
         raise RunDirectoryError(
             f"{file} cannot be written: {fault.strerror}; give another directory."
         ) from fault
@@ -95,7 +110,8 @@ def headline(footprint: Footprint) -> str:
         said += f"; {percent(f.embodied.value / f.total.value)} % of it is embodied"
     if f.contributors:
         first = f.contributors[0]
-        said += f". Most of the uncertainty ({percent(first.share_frac)} % of the variance) is {printable(first.key)}"
+        share = f"{percent(first.share_frac)} % of the variance"
+        said += f". The largest part of its uncertainty ({share}) is {printable(first.key)}"
     return said + "."
 
 

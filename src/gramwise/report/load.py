@@ -21,6 +21,8 @@ from gramwise.report.document import Summary, parse_summary
 from gramwise.report.recount import NodeWindow, OutcomeRow, summary_from_outcomes
 
 RUN_SCHEMA = 1
+BILLED = "gramwise.footprint/1"
+"""Schema of a summary that `gramwise.report.footprint_page` reads."""
 SIMULATED = ("gramwise.simulate/1", "gramwise.sweep/1")
 """Schemas of summaries that `gramwise.report.ahead` reads."""
 Row = TypeVar("Row", OutcomeRow, NodeWindow)
@@ -73,6 +75,11 @@ def load_run(path: str | Path) -> Run:
         raise RunDirectoryError(
             f"{folder} holds a simulation, which is not set beside runs of gramwise bench; "
             "show it alone: gramwise report with this folder only."
+        )
+    if is_bill(folder):
+        raise RunDirectoryError(
+            f"{folder} holds the bill of a life, which is not set beside runs of gramwise bench; "
+            "show it alone, or set two bills side by side with: gramwise receipt diff."
         )
     finished = facts.get("finished") is True
     outcomes = _rows(folder / "outcomes.csv", OutcomeRow, whole=finished)
@@ -163,6 +170,15 @@ def is_simulation(path: str | Path) -> bool:
     return (
         read_facts(folder).get("simulated") is True or (read_summary(folder) or {}).get("schema") in SIMULATED
     )
+
+
+def is_bill(path: str | Path) -> bool:
+    """Whether ``gramwise footprint`` wrote it, so that `gramwise.report.footprint_page` reads it.
+
+    Raises:
+        RunDirectoryError: ``summary.json`` is not a JSON object.
+    """
+    return (read_summary(Path(path)) or {}).get("schema") == BILLED
 
 
 def _rows(file: Path, kind: type[Row], *, whole: bool) -> tuple[Row, ...]:

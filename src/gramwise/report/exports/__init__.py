@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, cast
 
-from gramwise.core.errors import ConfigError, did_you_mean
+from gramwise.core.errors import ConfigError, DataError, did_you_mean
 
 Exporter = Callable[[Mapping[str, Any], Mapping[str, Any]], str]
 
@@ -46,10 +46,13 @@ def chosen(document: Mapping[str, Any], name: str | None) -> Mapping[str, Any]:
 
     Raises:
         ConfigError: there is none of that name, or several.
+        DataError: there is none at all.
     """
     books = {book["name"]: book for book in document["accounts"]}
     if name is None and len(books) == 1:
         return cast(Mapping[str, Any], next(iter(books.values())))
+    if not books:
+        raise DataError("the receipt holds no account.")
     if name is None:
         raise ConfigError(
             "this receipt holds several accounts, and the format has room for one.",

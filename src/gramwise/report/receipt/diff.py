@@ -14,9 +14,9 @@ import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from gramwise.core.errors import ConfigError, did_you_mean
+from gramwise.core.errors import ConfigError, DataError, did_you_mean
 from gramwise.core.footprint import EMBODIED, PHASES
-from gramwise.core.receipt import receipt_of_footprint
+from gramwise.core.receipt import receipt_of_footprint, versioned
 from gramwise.report.receipt.causes import Row, Side, phase_parts, reversioned
 from gramwise.report.receipt.verify import Recompute
 
@@ -83,7 +83,7 @@ class _Reading:
 
     def __init__(self, document: Row, book: Row, per: str) -> None:
         self.document, self.book = document, book
-        self.side = Side(book, document["factors"], _scale(book, per))
+        self.side = Side(book, _factors(document), _scale(book, per))
         self.carbon_g = float(book["results"]["total"]["value"]) * self.side.scale
 
     def renewed(self, recompute: Recompute, per: str) -> _Reading:
@@ -100,6 +100,20 @@ class _Reading:
             "units": self.book["units"],
             "carbon_g": self.carbon_g,
         }
+
+
+def _factors(document: Row) -> dict[str, Row]:
+    """Its factors, their scenario called that whatever its file is called: to rename it is no change of method."""
+    name = document["inputs"].get("scenario_file") if document["kind"] == "footprint" else None
+    if not name:
+        return dict(document["factors"])
+    declared, ours = f"declared in {name}", "declared in the scenario"
+    return {
+        key: versioned({**row, "source": row["source"].replace(declared, ours)})
+        if declared in row["source"]
+        else row
+        for key, row in document["factors"].items()
+    }
 
 
 def _parts(before: _Reading, after: _Reading, notes: list[str]) -> Iterator[tuple[str, str, float]]:
@@ -120,6 +134,8 @@ def _drift(before: _Reading, after: _Reading) -> Iterator[tuple[str, str, float]
 
 def _pick(a: Row, account: str | None, b: Row, other: str | None) -> tuple[Row, Row]:
     left, right = ({book["name"]: book for book in doc["accounts"]} for doc in (a, b))
+    if not left or not right:
+        raise DataError("one of these receipts holds no account, so there is nothing to compare.")
     if account is None and len(left) == len(right) == 1:
         account, other = next(iter(left)), other or next(iter(right))
     if account is None:

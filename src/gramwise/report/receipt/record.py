@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from gramwise.core.errors import RunDirectoryError
-from gramwise.core.receipt import SCHEMA, Document, receipt
+from gramwise.core.receipt import SCHEMA, Document, receipt, seal
+from gramwise.report.html import write_whole
 from gramwise.report.load import read_facts, read_summary, read_text
 from gramwise.report.receipt.benches import bench_accounts
 from gramwise.report.receipt.simulations import simulate_accounts, sweep_accounts
@@ -77,14 +79,12 @@ def write_receipt(run_dir: str | Path, *, home: str | Path | None = None) -> Pat
 def save(document: Mapping[str, Any], file: Path) -> None:
     """Write a receipt for people to read; its hash is over the canonical form, not over this layout.
 
+    An older receipt is replaced only by a whole new one.
+
     Raises:
         RunDirectoryError: the file cannot be written.
     """
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as fault:
-        raise RunDirectoryError(f"{file} cannot be written: {fault.strerror or fault}.") from fault
+    write_whole(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", file)
 
 
 def read_receipt(path: str | Path) -> Document:
@@ -100,12 +100,43 @@ def read_receipt(path: str | Path) -> Document:
         )
     try:
         document = json.loads(read_text(file), parse_constant=_refuse, object_pairs_hook=_once)
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise RunDirectoryError(f"{file} is not a receipt: {fault}.") from fault
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
         raise RunDirectoryError(f"{file}: schema is {found!r}, and this gramwise reads {SCHEMA!r}.")
     return document
+
+
+def read_sealed(path: str | Path) -> Document:
+    """A receipt as `read_receipt` reads it, whose hash is that of what it says.
+
+    Raises:
+        RunDirectoryError: as of `read_receipt`; or something in it was changed after it was made.
+        DataError: it holds something that no receipt can.
+    """
+    document = read_receipt(path)
+    if seal(document)["hash"] != document.get("hash"):
+        raise RunDirectoryError(
+            f"{path}: hash: something in this receipt was changed after it was made; "
+            "gramwise receipt verify says what."
+        )
+    return document
+
+
+@contextmanager
+def well_built(path: object) -> Iterator[None]:
+    """Whoever writes a receipt of his own can seal it as well, so its parts may be of any kind.
+
+    Raises:
+        RunDirectoryError: what is done here with the receipt met a part that no receipt has.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as fault:
+        raise RunDirectoryError(
+            f"{path} is not built as a receipt is ({type(fault).__name__}: {fault}); make the run again."
+        ) from fault
 
 
 def file_digest(file: Path) -> str | None:

@@ -79,7 +79,7 @@ def verify(
     where = Path(run_dir) if run_dir is not None else folder
     try:
         return [*_own(document), *_others(document, where, recompute, home)]
-    except (KeyError, TypeError, AttributeError, ValueError) as fault:
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as fault:
         return [Finding("wrong", "", f"it is not built as a receipt is ({type(fault).__name__}: {fault}).")]
 
 
