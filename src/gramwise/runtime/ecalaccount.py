@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gramwise.core.errors import DataGap, MixedKinds
+from gramwise.core.errors import ConfigError, DataGap, MixedKinds
 from gramwise.core.footprint import Factor
 from gramwise.core.series import Series
 from gramwise.core.units import S_PER_HOUR
@@ -52,7 +52,10 @@ def ecal(
     if table.ecal is None:
         return None
     folder = scenario.path.parent
-    case = PhysicalCase.from_mapping(_resolved(scenario, table.ecal), scenario.path)
+    try:
+        case = PhysicalCase.from_mapping(_resolved(scenario, table.ecal))
+    except ConfigError as fault:
+        raise fault.inside(scenario.path, "footprint.ecal") from fault
     own = [(f"footprint.ecal.locations.{name}", "/".join(at.kind)) for name, at in case.locations.items()]
     one_kind([*own[:1], *((f"the zone {name}", found.kind) for name, found in elsewhere.items())])
     rates = {name: found.rate.value for name, found in elsewhere.items() if isinstance(found.rate, Factor)}

@@ -191,7 +191,14 @@ def scaling_of(scenario: Scenario) -> Scaling:
     """
     table = scenario.footprint
     raw = {key: getattr(table, key) for key in ("phases", "hardware", "sites", "renewal")}
-    return Scaling.from_mapping(raw, scenario.path)
+    scaling = Scaling.from_mapping(raw, scenario.path)
+    for i, phase in enumerate(scaling.phases):
+        try:
+            if phase.zone:
+                find(phase.zone, {})
+        except ConfigError as fault:
+            raise fault.inside(scenario.path, f"footprint.phases[{i}].zone") from fault
+    return scaling
 
 
 def _duty(scenario: Scenario, name: str) -> Account:

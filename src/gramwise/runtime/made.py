@@ -82,7 +82,11 @@ def _device(table: Table, way: str, node: Node, boms: Mapping[str, Bom]) -> Devi
         assert making is not None
         return of_sheet(node.name, making, transport=others[0], end_of_life=others[1])
     if way == "bom":
-        return of_bom(boms[table.text("bom")], truncation=table.raw.get("truncation", False))
+        name = table.text("bom")
+        try:
+            return of_bom(boms[name], truncation=table.raw.get("truncation", False))
+        except ConfigError as fault:
+            raise fault.inside(name, "") from fault
     if way == "blocks":
         return _blocks(table, node)
     if way == "device":

@@ -31,10 +31,16 @@ def inferences_of(scenario: Scenario) -> tuple[float, str]:
     table = scenario.footprint
     span_s = table.years * S_PER_YEAR
     if table.inferences is not None:
-        return table.inferences, f"{table.inferences:.4g} inferences over {table.years:g} years, as declared."
+        return (
+            table.inferences,
+            f"{_whole(table.inferences)} inferences over {table.years:g} years, as declared.",
+        )
     if table.inferences_per_day is not None:
         units = table.inferences_per_day * span_s / S_PER_DAY
-        return units, f"{units:.4g} inferences: {table.inferences_per_day:g} a day for {table.years:g} years."
+        return (
+            units,
+            f"{_whole(units)} inferences: {table.inferences_per_day:g} a day for {table.years:g} years.",
+        )
     own = [(row.rate_per_s, row.count) for row in scenario.traffic if row.model == scenario.model]
     where = f"[[traffic]] for {scenario.model}"
     if not scenario.traffic:
@@ -49,7 +55,7 @@ def inferences_of(scenario: Scenario) -> tuple[float, str]:
     units = math.fsum(rate * count for rate, count in own if rate is not None) * span_s
     return (
         units,
-        f"{units:.4g} inferences: the mean rate of {where}, all hours of {table.years:g} years (assumed).",
+        f"{_whole(units)} inferences: the mean rate of {where}, all hours of {table.years:g} years (assumed).",
     )
 
 
@@ -167,3 +173,7 @@ def _renewal(spec: Renewal, horizon_s: float, how: dict[str, int]) -> dict[str, 
         "payback": asdict(payback(spec, **how)),
         "comparison": asdict(compare(spec, horizon_s, **how)),
     }
+
+
+def _whole(count: float) -> str:
+    return f"{count:,.0f}".replace(",", " ")
