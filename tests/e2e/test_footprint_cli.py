@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e_kit import run
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "whole-life.toml"
 PICTURES = {
@@ -61,8 +62,6 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run directory of a bill; tests copy it before they change it."""
-    from conftest import run
-
     folder = tmp_path_factory.mktemp("kept")
     shutil.copy(EXAMPLE, folder / "life.toml")
     done = run("footprint", "life.toml", "--out", "runs", "--json", cwd=folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e_kit import run
 
 from gramwise.core.receipt import seal
 
@@ -31,8 +32,6 @@ def refused(done: Any, code: int, *said: str) -> None:
 @pytest.fixture(scope="module")
 def bills(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Run directories of two bills: the second runs longer, at a worse PUE, from a file of another name."""
-    from conftest import run
-
     folder = tmp_path_factory.mktemp("bills")
     text = EXAMPLE.read_text("utf-8").replace("years = 4.0", "years = 4.0\ndraws = 200", 1)
     (folder / "one.toml").write_text(text, "utf-8")
