@@ -228,9 +228,13 @@ def test_a_written_duty_is_read() -> None:
     assert duty.inference_j.method == "measured"
     assert duty.inference_j.source == "a meter"
     assert [duty.sleep_w.low, duty.sleep_w.high] == pytest.approx([0.8e-5, 1.2e-5])
-    assert "duty.toml without an interval" in duty.sleep_w.source
-    assert duty.regulator_frac.high == 1.0
+    assert duty.sleep_w.source.startswith("declared in duty.toml; interval by rule declared")
+    assert {q.boundary for q in (duty.inference_j, duty.sleep_w)} == {"board"}
+    assert [duty.regulator_frac.low, duty.regulator_frac.high] == pytest.approx([0.72, 1.0])
+    assert duty.supply_frac is not None
+    assert duty.supply_frac.source == "declared in duty.toml"
     assert duty.intensity is not None
+    assert [duty.intensity.low, duty.intensity.high] == pytest.approx([240.0, 360.0])
     assert duty.intensity.key == "cam.intensity"
     assert _bill(duty).total.value > 0.0
 
@@ -242,11 +246,21 @@ def test_a_written_duty_is_read() -> None:
         ({"active_s": "soon"}, "active_s"),
         ({"active_s": True}, "active_s"),
         ({"name": ""}, "name"),
-        ({"sleep_w": {"value": 1.0, "low": 2.0, "high": 3.0}}, "sleep_w"),
-        ({"sleep_w": {"value": 1.0}}, "sleep_w.high"),
+        ({"sleep_w": -1.0}, "sleep_w"),
+        ({"active_s": float("nan")}, "active_s"),
+        ({"life_days": 0}, "life_days"),
+        ({"supply": "solar"}, "supply"),
+        ({"regulator_frac": 1.2}, "regulator_frac"),
+        ({"regulator_frac": {"value": 0.9, "low": 0.0, "high": 1.0}}, "regulator_frac.low"),
+        ({"sleep_w": {"value": 1.0, "low": 2.0, "high": 3.0}}, "sleep_w.value"),
+        ({"sleep_w": {"value": 1.0}}, "sleep_w.low"),
+        ({"sleep_w": {"value": 1.0, "low": 1.0, "high": 1.0, "method": "guessed"}}, "sleep_w.method"),
+        ({"sleep_w": {"value": 1.0, "low": 1.0, "high": 1.0, "source": " "}}, "sleep_w.source"),
+        ({"sleep_w": {"value": 1.0, "low": 1.0, "high": 1.0, "spread": "exact"}}, "sleep_w.spread"),
         ({"sleep_w": {"value": 1.0, "low": 1.0, "high": 1.0, "unit": "W"}}, "sleep_w.unit"),
         ({"battery": {"capacity_j": 1, "cycles": 1}}, "battery.embodied_g"),
         ({"battery": {"capacity_j": 1, "cycles": 1, "embodied_g": 1, "colour": 1}}, "battery.colour"),
+        ({"battery": {"capacity_j": 0, "cycles": 1, "embodied_g": 1}}, "battery.capacity_j"),
         ({"battery": 3}, "battery"),
     ],
 )
@@ -258,5 +272,28 @@ def test_a_written_duty_is_refused_by_key(change: dict[str, Any], where: str) ->
 
 
 def test_a_missing_key_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"life_days: is missing"):
+    with pytest.raises(ConfigError, match=r"^life_days: this is required"):
         duty_from_mapping({k: v for k, v in WRITTEN.items() if k != "life_days"})
+
+
+def test_what_may_be_nought_may_be_written_so() -> None:
+    idle = {**WRITTEN, "inferences_per_day": 0, "inference_j": 0, "active_s": 0, "intensity": 0}
+    duty = duty_from_mapping(idle)
+    assert [duty.inferences_per_day, duty.inference_j.value, duty.active_s] == [0.0, 0.0, 0.0]
+    assert duty.intensity is not None
+    assert duty.intensity.spread == "exact"
+    assert duty.sleep_w.source.startswith("declared in the scenario; ")
+
+
+def test_an_intensity_may_be_shared() -> None:
+    named = {"value": 300, "low": 250, "high": 350, "source": "a supplier", "key": "grid.own"}
+    assert duty_from_mapping({**WRITTEN, "intensity": named}).intensity == Factor(
+        key="grid.own",
+        value=300.0,
+        low=250.0,
+        high=350.0,
+        unit="g/kWh",
+        method="assumed",
+        source="a supplier",
+    )
+    assert duty_from_mapping({**WRITTEN, "intensity": _grid()}).intensity == _grid()

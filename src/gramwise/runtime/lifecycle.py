@@ -26,8 +26,8 @@ from gramwise.footprint.document import as_document
 from gramwise.footprint.operational.declared import duty_from_mapping
 from gramwise.footprint.operational.duty import lines as duty_lines
 from gramwise.footprint.operational.duty import not_included
+from gramwise.footprint.reading import Table
 from gramwise.footprint.scaling.account import Account, merge
-from gramwise.footprint.scaling.declared import Table
 from gramwise.footprint.scaling.intensity import Intensity, find, of_zone
 from gramwise.footprint.scaling.scenario import NO_HARDWARE, Scaling
 from gramwise.runtime.ecalaccount import ecal, one_kind

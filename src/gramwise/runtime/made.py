@@ -22,9 +22,9 @@ from gramwise.footprint.embodied.catalogue import embodied_of, what_to_write
 from gramwise.footprint.embodied.device import DeviceEmbodied, of_blocks, of_bom, of_sheet
 from gramwise.footprint.embodied.parts import Priced
 from gramwise.footprint.factors import factor
+from gramwise.footprint.reading import Table
 from gramwise.footprint.scaling.account import Account
 from gramwise.footprint.scaling.amortise import KINDS
-from gramwise.footprint.scaling.declared import Table
 
 WAYS = ("vendor_kg", "bom", "blocks", "device")
 _KEYS = (*WAYS, "transport_kg", "end_of_life_kg", "truncation", "lifetime_years", "kind")

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from gramwise.core.errors import ConfigError
-from gramwise.core.footprint import Factor, Phase
+from gramwise.core.footprint import Factor, Phase, factor_of
 from gramwise.core.quantity import Quantity
 from gramwise.core.units import J_PER_KWH, S_PER_DAY
 from gramwise.footprint.bill import Line, Value, Values
@@ -296,23 +296,10 @@ def _factors(duty: Duty) -> dict[str, Factor]:
     }
     if duty.battery is not None:
         known |= {"battery_j": duty.battery.capacity_j, "battery_g": duty.battery.embodied_g}
-    found = [_factor(f"{duty.name}.{key}", q) for key, q in known.items() if q is not None]
+    found = [factor_of(f"{duty.name}.{key}", q, "triangular") for key, q in known.items() if q is not None]
     if duty.intensity is not None:
         found.append(duty.intensity)
     return {f.key: f for f in found}
-
-
-def _factor(key: str, quantity: Quantity) -> Factor:
-    return Factor(
-        key=key,
-        value=quantity.value,
-        low=quantity.low,
-        high=quantity.high,
-        unit=quantity.unit,
-        method=quantity.method,
-        boundary=quantity.boundary,
-        source=quantity.source,
-    )
 
 
 def _positive(key: str, number: float) -> None:

@@ -17,9 +17,9 @@ from gramwise.core.footprint import Factor, Phase
 from gramwise.core.units import S_PER_HOUR, S_PER_YEAR
 from gramwise.footprint.bill import Formula, Line, Values
 from gramwise.footprint.factors import factor
+from gramwise.footprint.reading import Table
 
 from .account import Account, merge
-from .declared import Table
 from .phases import OPERATIONAL, Array, Value
 
 HOURS_PER_YEAR = S_PER_YEAR / S_PER_HOUR

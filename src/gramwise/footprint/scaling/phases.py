@@ -19,8 +19,8 @@ from gramwise.core.errors import ConfigError
 from gramwise.core.footprint import EMBODIED, PHASES, Factor, Phase
 from gramwise.core.quantity import Basis, Signal
 from gramwise.core.units import J_PER_KWH, S_PER_HOUR
+from gramwise.footprint.reading import Table
 
-from .declared import Table
 from .intensity import G_PER_KWH, Intensity
 
 Array = npt.NDArray[np.float64]

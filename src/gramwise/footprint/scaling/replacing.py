@@ -15,10 +15,10 @@ from gramwise.core.footprint import Factor, Phase
 from gramwise.core.quantity import Basis, Quantity, Signal, weakest
 from gramwise.core.units import S_PER_YEAR
 from gramwise.footprint.bill import DRAWS, HIGH_PERCENTILE, LOW_PERCENTILE, Formula, Line, Value, Values
+from gramwise.footprint.reading import Table
 
 from . import renewal
 from .account import Account, drawn, total_g, value_g
-from .declared import Table
 from .intensity import G_PER_KWH, Intensity, of_zone
 
 Choice = Literal["keep", "replace"]

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gramwise.core.errors import ConfigError
 from gramwise.core.series import Series
+from gramwise.footprint.reading import Table
 
 from .account import Account, merge
 from .amortise import Hardware, hardware_lines
-from .declared import Table, tables
 from .intensity import Intensity
 from .operating import phase_lines
 from .phases import PhaseSpec
@@ -45,7 +46,7 @@ class Scaling:
         Table(raw, "footprint", KEYS, file)
 
         def rows(key: str) -> list[tuple[Mapping[str, Any], str]]:
-            return [(row, f"footprint.{key}[{i}]") for i, row in enumerate(tables(raw, key, file))]
+            return [(row, f"footprint.{key}[{i}]") for i, row in enumerate(_tables(raw, key, file))]
 
         return cls(
             phases=tuple(PhaseSpec.from_mapping(row, at, file) for row, at in rows("phases")),
@@ -68,3 +69,15 @@ class Scaling:
         if self.phases and not self.hardware:
             hardware.not_included.append(NO_HARDWARE)
         return merge((phase_lines(self.phases, zones), hardware, site_lines(self.sites)))
+
+
+def _tables(raw: Mapping[str, Any], key: str, file: str | Path | None) -> list[Mapping[str, Any]]:
+    found = raw.get(key, [])
+    if not isinstance(found, list | tuple):
+        raise ConfigError(
+            "this must be a list of tables.",
+            file=file,
+            key=f"footprint.{key}",
+            fix=f"Write [[footprint.{key}]].",
+        )
+    return list(found)

@@ -15,10 +15,10 @@ import numpy as np
 
 from gramwise.core.footprint import Factor, Phase
 from gramwise.footprint.bill import Line
+from gramwise.footprint.reading import Table
 
 from .account import Account, merge
 from .amortise import HOURS_PER_YEAR
-from .declared import Table
 from .phases import OPERATIONAL, Array, Value
 
 OMITTED = "construction of the datacentre ([[footprint.sites]] with construction_g)"

@@ -1,8 +1,8 @@
 """Reading a table that a user wrote: every key is known, every number in its range, every estimate has an interval.
 
-A number may be plain, or a table ``{value, low, high, method, source, spread, key}``. A plain number that is an
-estimate gets the interval of a rule of ``data/interval_rules.csv``: ``declared``, unless the caller knows how it was
-come by; a count or a duration is exact. ``key`` names the factor: tables that name the same one share its draw.
+An estimate is a plain number or a table ``{value, low, high, method, source}``, which for a factor may also say its
+``spread`` and its ``key``: tables that name the same key share its draw. A plain number gets the interval of a rule of
+``data/interval_rules.csv``: ``declared``, unless the caller knows how it was come by. A count or a duration is exact.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from gramwise.core.errors import ConfigError, did_you_mean
-from gramwise.core.footprint import Factor, Spread
-from gramwise.core.quantity import Method
+from gramwise.core.footprint import Factor, Spread, factor_of
+from gramwise.core.quantity import Boundary, Method, Quantity
 from gramwise.fleet.catalogue import half_width_frac
 
-_PARTS = ("value", "low", "high", "method", "source", "spread", "key")
+_QUANTITY = ("value", "low", "high", "method", "source")
+_FACTOR = (*_QUANTITY, "spread", "key")
 
 
 class Table:
-    """One table of a scenario, read key by key.
+    """One table that a user wrote, read key by key.
 
     Args:
         raw: what was written.
-        where: dotted path of the table, for errors: ``"footprint.phases[0]"``.
+        where: dotted path of the table, for errors: ``"footprint.phases[0]"``; empty for a whole file.
         known: keys that may stand in it.
         file: that it stands in, if any.
 
@@ -47,8 +48,11 @@ class Table:
 
     def fault(self, key: str, message: str, fix: str) -> ConfigError:
         """An error at one of the keys."""
-        path = ".".join(part for part in (self.where, key) if part)
-        return ConfigError(message, file=self.file, key=path, fix=fix)
+        return ConfigError(message, file=self.file, key=self.path(key), fix=fix)
+
+    def path(self, key: str) -> str:
+        """The dotted path of a key."""
+        return ".".join(part for part in (self.where, key) if part)
 
     def has(self, key: str) -> bool:
         """Whether the key was written."""
@@ -74,10 +78,10 @@ class Table:
             raise self.fault(key, f"{value!r} is not one of them.", did_you_mean(value, options, limit=20))
         return value
 
-    def exact(self, key: str, *, most: float = math.inf) -> float:
-        """A required number above zero that has no interval: a count, a duration."""
-        self.need(key, "Write a number above 0.")
-        return self._number(key, self.raw[key], least=0.0, most=most, zero=False)
+    def exact(self, key: str, *, most: float = math.inf, zero: bool = False) -> float:
+        """A required number above zero, or from zero where ``zero``, that has no interval: a count, a duration."""
+        self.need(key, f"Write a number {'from' if zero else 'above'} 0.")
+        return self._number(key, self.raw[key], least=0.0, most=most, zero=zero)
 
     def moment_s(self, key: str) -> float | None:
         """Unix seconds of a moment, written as such or as ISO 8601 with its offset; None where it was not."""
@@ -97,6 +101,38 @@ class Table:
             return value.timestamp()
         return self._number(key, value, least=-math.inf, most=math.inf, zero=True)
 
+    def quantity(
+        self,
+        key: str,
+        unit: str,
+        *,
+        least: float = 0.0,
+        most: float = math.inf,
+        zero: bool = False,
+        rule: str = "declared",
+        sourced: bool = True,
+        boundary: Boundary = "site",
+    ) -> Quantity:
+        """A required number with its interval.
+
+        Args:
+            key: in the table.
+            unit: of the number.
+            least, most: bounds of value and interval. ``least`` itself is refused where ``zero`` is false and it is 0.
+            zero: whether 0 may stand there.
+            rule: of the interval of a plain number.
+            sourced: whether a number that is written as a table must name its source.
+            boundary: what the number includes.
+
+        Raises:
+            ConfigError: it is missing, no number, out of range or out of order; names the key.
+        """
+        self._need_figure(key, unit)
+        if isinstance(self.raw[key], Mapping):
+            return self._told(self._inner(key, _QUANTITY), unit, least, most, zero, sourced, boundary)
+        value = self._number(key, self.raw[key], least=least, most=most, zero=zero)
+        return self._plain(value, unit, least, most, rule, boundary)
+
     def factor(
         self,
         key: str,
@@ -107,64 +143,84 @@ class Table:
         most: float = math.inf,
         zero: bool = False,
         rule: str = "declared",
+        sourced: bool = True,
     ) -> Factor:
-        """A required number as a factor.
+        """A required number as a factor: a `quantity` that may also say its spread and its key.
 
         Args:
-            key: in the table.
+            key, unit, least, most, zero, rule, sourced: as for `quantity`.
             name: of the factor, unless the user names it.
-            unit: of the factor.
-            least, most: bounds of value and interval. ``least`` itself is refused where ``zero`` is false and it is 0.
-            zero: whether 0 may stand there.
-            rule: of the interval of a plain number.
+
+        Raises:
+            ConfigError: as `quantity`; a spread that is unknown or does not go with the interval.
         """
+        self._need_figure(key, unit)
+        if not isinstance(self.raw[key], Mapping):
+            plain = self.quantity(key, unit, least=least, most=most, zero=zero, rule=rule)
+            return factor_of(name, plain)
+        inner = self._inner(key, _FACTOR)
+        told = self._told(inner, unit, least, most, zero, sourced, "site")
+        spread = inner.choice("spread", get_args(Spread)) if inner.has("spread") else "triangular"
+        if spread == "lognormal" and told.low <= 0.0:
+            raise inner.fault("low", "a lognormal spread needs ends above 0.", "Choose another spread.")
+        return factor_of(inner.text("key") if inner.has("key") else name, told, cast(Spread, spread))
+
+    def _need_figure(self, key: str, unit: str) -> None:
         self.need(key, f"Write a number ({unit}), or a table with value, low, high and source.")
-        raw = self.raw[key]
-        if not isinstance(raw, Mapping):
-            value = self._number(key, raw, least=least, most=most, zero=zero)
-            return self._plain(name, value, unit, least, most, rule)
-        inner = Table(raw, f"{self.where}.{key}", _PARTS, self.file)
-        for part in ("value", "low", "high", "source"):
-            inner.need(part, "A number that is written as a table has value, low, high and source.")
+
+    def _inner(self, key: str, known: Collection[str]) -> Table:
+        return Table(self.raw[key], self.path(key), known, self.file)
+
+    @property
+    def _said(self) -> str:
+        return f"declared in {Path(self.file).name if self.file else 'the scenario'}"
+
+    def _told(
+        self,
+        inner: Table,
+        unit: str,
+        least: float,
+        most: float,
+        zero: bool,
+        sourced: bool,
+        boundary: Boundary,
+    ) -> Quantity:
+        ends = ("value", "low", "high")
+        for part in (*ends, "source") if sourced else ends:
+            inner.need(part, f"A number that is written as a table has {', '.join(ends)} and source.")
         value, low, high = (
-            inner._number(part, raw[part], least=least, most=most, zero=zero)
-            for part in ("value", "low", "high")
+            inner._number(part, inner.raw[part], least=least, most=most, zero=zero) for part in ends
         )
         if not low <= value <= high:
             raise inner.fault(
                 "value", f"{low} <= {value} <= {high} does not hold.", "Put the three in order."
             )
-        spread = inner.choice("spread", get_args(Spread)) if inner.has("spread") else "triangular"
-        if spread == "lognormal" and low <= 0.0:
-            raise inner.fault("low", "a lognormal spread needs ends above 0.", "Choose another spread.")
-        return Factor(
-            key=inner.text("key") if inner.has("key") else name,
+        method = inner.choice("method", get_args(Method)) if inner.has("method") else "assumed"
+        return Quantity(
             value=value,
             low=low,
             high=high,
             unit=unit,
-            method=cast(
-                Method, inner.choice("method", get_args(Method)) if inner.has("method") else "assumed"
-            ),
-            source=inner.text("source"),
-            spread=cast(Spread, spread),
+            method=cast(Method, method),
+            boundary=boundary,
+            source=inner.text("source") if inner.has("source") else self._said,
         )
 
-    def _plain(self, name: str, value: float, unit: str, least: float, most: float, rule: str) -> Factor:
+    def _plain(
+        self, value: float, unit: str, least: float, most: float, rule: str, boundary: Boundary
+    ) -> Quantity:
         half, origin = half_width_frac(rule)
         # What can only lie above a floor (a PUE above 1) is uncertain in what it has above that floor.
         floor = least if math.isfinite(least) else 0.0
         width = half * (value - floor)
-        place = Path(self.file).name if self.file else "the scenario"
-        return Factor(
-            key=name,
+        return Quantity(
             value=value,
             low=value - width,
             high=min(most, value + width),
             unit=unit,
             method=cast(Method, rule if rule in get_args(Method) else "assumed"),
-            source=f"declared in {place}; interval by rule {rule}, {origin}",
-            spread="exact" if width == 0.0 else "triangular",
+            boundary=boundary,
+            source=f"{self._said}; interval by rule {rule}, {origin}",
         )
 
     def _number(self, key: str, value: object, *, least: float, most: float, zero: bool) -> float:
@@ -175,20 +231,3 @@ class Table:
             upto = f" to {most:g}" if math.isfinite(most) else ""
             raise self.fault(key, f"{value:g} is out of range.", f"Write a number {bound}{upto}.")
         return float(value)
-
-
-def tables(raw: Mapping[str, Any], key: str, file: str | Path | None = None) -> list[Mapping[str, Any]]:
-    """The list of tables under ``key``; empty where it was not written.
-
-    Raises:
-        ConfigError: it is no list.
-    """
-    found = raw.get(key, [])
-    if not isinstance(found, list | tuple):
-        raise ConfigError(
-            "this must be a list of tables.",
-            file=file,
-            key=f"footprint.{key}",
-            fix=f"Write [[footprint.{key}]].",
-        )
-    return list(found)
