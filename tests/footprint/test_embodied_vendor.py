@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gramwise.core.errors import ConfigError, DataError
+from gramwise.fleet.catalogue import half_width_frac
 from gramwise.footprint.embodied import vendor
 from gramwise.footprint.embodied.parts import Priced
 
@@ -72,6 +73,13 @@ def test_a_variant_without_a_sheet_has_the_familys_band() -> None:
         vendor.variant("iPhone 3", 64)
     with pytest.raises(ConfigError, match="storage_gb"):
         vendor.variant("iPhone 11", 0)
+
+
+def test_two_sheets_alone_get_the_band_of_second_hand_figures() -> None:
+    (figure,) = vendor.variant("f", 256, [sheet("f", 64, 43.2), sheet("f", 128, 46.4)]).factors
+    half = half_width_frac("secondary")[0]
+    assert figure.value == pytest.approx(52.8)
+    assert (figure.low, figure.high) == pytest.approx((52.8 * (1 - half), 52.8 * (1 + half)))
 
 
 def test_the_law_of_mass_is_crude_and_says_so() -> None:

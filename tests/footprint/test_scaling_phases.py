@@ -14,7 +14,7 @@ from gramwise.core.series import Series
 from gramwise.footprint.bill import bill
 from gramwise.footprint.scaling.account import Account
 from gramwise.footprint.scaling.intensity import Intensity, of_zone, typed
-from gramwise.footprint.scaling.operating import kind_of, phase_lines
+from gramwise.footprint.scaling.operating import phase_lines
 from gramwise.footprint.scaling.phases import (
     OPERATIONAL,
     PhaseSpec,
@@ -200,16 +200,6 @@ def test_kinds_are_not_mixed() -> None:
         two = PhaseSpec.from_mapping(table(name="tune", **other))
         with pytest.raises(MixedKinds, match="tune"):
             phase_lines([one, two])
-
-
-def test_the_kind_of_an_account_can_be_asked() -> None:
-    assert kind_of([PhaseSpec.from_mapping(table(signal="marginal", basis="direct"))]) == (
-        "marginal",
-        "direct",
-    )
-    by_zone = {"intensity_g_per_kwh": None, "signal": None, "basis": None, "zone": "DE"}
-    assert kind_of([PhaseSpec.from_mapping(table(**by_zone))]) == ("average", "lifecycle")
-    assert kind_of([]) is None
 
 
 def test_two_phases_of_one_name_are_refused() -> None:

@@ -20,7 +20,6 @@ from gramwise.runtime.calibrate import calibrate_kernels, predict_models
 from gramwise.runtime.fused import kernels_of, optimise, origins_of, read_kernels
 from gramwise.runtime.kernelbench import (
     Reference,
-    _profiling,
     _typical,
     quantise,
     session_of,
@@ -29,7 +28,7 @@ from gramwise.runtime.kernelbench import (
 )
 from gramwise.runtime.kernelcells import RANGES, Cell, draw, emit, near
 from gramwise.runtime.kernelgraphs import Sketch
-from gramwise.runtime.session import Session
+from gramwise.runtime.session import Session, load_session
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,9 @@ def test_shapes_told_without_running_are_those_of_a_run(tmp_path, precision):
     file = saved(sketch, tmp_path / "model.onnx", precision)
     model = optimise(file, tmp_path / "optimised.onnx")
     kernels = read_kernels(model, file)
-    session = _profiling(tmp_path / "optimised.onnx", tmp_path / "profile")
+    session = load_session(
+        str(tmp_path / "optimised.onnx"), "disabled", {}, profile=str(tmp_path / "profile")
+    )
     session.run(None, sketch.feeds)
     events = json.loads(Path(session.end_profiling()).read_text())
     ran = {event["name"]: event for event in events if event.get("cat") == "Node"}

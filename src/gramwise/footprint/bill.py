@@ -25,7 +25,7 @@ Formula = Callable[[Values], Value]
 
 DRAWS = 10_000
 LOW_PERCENTILE, HIGH_PERCENTILE = 5.0, 95.0
-_Z95 = 1.6448536269514722
+Z95 = 1.6448536269514722
 """95th percentile of the standard normal distribution."""
 
 
@@ -74,7 +74,7 @@ def _draw(factor: Factor, draws: int, seed: int) -> npt.NDArray[np.float64]:
     if factor.spread == "triangular":
         return stream.triangular(factor.low, factor.value, factor.high, draws)
     middle = 0.5 * (math.log(factor.low) + math.log(factor.high))
-    width = (math.log(factor.high) - math.log(factor.low)) / (2.0 * _Z95)
+    width = (math.log(factor.high) - math.log(factor.low)) / (2.0 * Z95)
     return stream.lognormal(middle, width, draws)
 
 

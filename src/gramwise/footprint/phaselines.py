@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gramwise.core.errors import DataError, MixedKinds
-from gramwise.core.footprint import Factor, Phase
+from gramwise.core.footprint import Factor, Phase, factor_of
 from gramwise.core.phase import MODELLED_CPU, PhaseRun
 from gramwise.core.quantity import Quantity
 from gramwise.core.units import J_PER_KWH
@@ -133,7 +133,7 @@ def _lines(run: PhaseRun, factors: dict[str, Factor]) -> list[Line]:
 def _line(
     name: str, phase: Phase, key: str, energy: Quantity, shared: Sequence[str], factors: dict[str, Factor]
 ) -> Line:
-    factors[key] = _factor(key, energy)
+    factors[key] = factor_of(key, energy)
     keys = (key, *shared)
 
     def grams(v: Values) -> Value:
@@ -174,23 +174,9 @@ def _grid(zone: str, intensity: Quantity, factors: dict[str, Factor]) -> str:
     while True:
         number += 1
         key = f"ledger.grid.{zone}" + (f".{number}" if number > 1 else "")
-        new = _factor(key, intensity)
+        new = factor_of(key, intensity)
         if factors.setdefault(key, new) == new:
             return key
-
-
-def _factor(key: str, quantity: Quantity) -> Factor:
-    return Factor(
-        key=key,
-        value=quantity.value,
-        low=quantity.low,
-        high=quantity.high,
-        unit=quantity.unit,
-        method=quantity.method,
-        source=quantity.source,
-        boundary=quantity.boundary,
-        spread="exact" if quantity.low == quantity.high else "triangular",
-    )
 
 
 def _title(run: PhaseRun) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gramwise.report.ahead_charts import say_simulated, short
+from gramwise.report.ahead_charts import say_simulated
 from gramwise.report.ahead_run import AheadSummary, PolicyRow
 from gramwise.report.charts import BLUE, GREEN, GREY, ORANGE
 from gramwise.report.drawing import Drawing
-from gramwise.report.wording import Scale, percent, printable, quantity, scale
+from gramwise.report.wording import Scale, percent, printable, quantity, scale, short
 
 NOT_COMPARABLE = "not comparable"
 IDLE = "#D1D5DB"

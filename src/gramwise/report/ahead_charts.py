@@ -22,7 +22,7 @@ from gramwise.report.ahead_run import (
 )
 from gramwise.report.charts import GREEN, GREY, INK
 from gramwise.report.drawing import Drawing
-from gramwise.report.wording import percent, printable
+from gramwise.report.wording import percent, printable, short
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats
@@ -224,9 +224,3 @@ def _grams(value: float | None) -> str:
 def _greatest(column: Floats) -> float:
     known = column[np.isfinite(column)]
     return float(known.max()) if len(known) else 0.0
-
-
-def short(name: str, letters: int = 28) -> str:
-    """A name that leaves room for the picture."""
-    name = printable(name)
-    return name if len(name) <= letters else f"{name[: letters - 1]}…"

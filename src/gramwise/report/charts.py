@@ -16,7 +16,7 @@ from gramwise.core.errors import SourceUnavailable
 from gramwise.report.document import PolicyRow, Summary
 from gramwise.report.recount import OutcomeRow, mean_carbon_interval
 from gramwise.report.verdict import best_at_equal_work
-from gramwise.report.wording import percent, printable, quantity, scale
+from gramwise.report.wording import percent, printable, quantity, scale, short
 
 GREEN, BLUE, ORANGE, GREY, INK = "#009E73", "#56B4E9", "#D55E00", "#6B7280", "#1F2933"
 NODE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
@@ -120,7 +120,7 @@ def latency_chart(summary: Summary) -> Chart:
             axes.scatter(x, y, s=54, color=_colour(row, summary), edgecolor="white", lw=0.8, zorder=3)
         axes.set_xlim(0, 1.08 * max(xs, default=1.0))
         axes.set_ylim(0, top)
-        _label_at_side(axes, [_short(row.name) for row in rows], list(zip(xs, ys, strict=True)), top)
+        _label_at_side(axes, [short(row.name, 32) for row in rows], list(zip(xs, ys, strict=True)), top)
         b1 = summary.bounds.b1_g_per_inference
         if b1 is not None:
             axes.axhline(b1 / 10.0**carbon.power, color=ORANGE, lw=1.2, ls="--", zorder=1)
@@ -324,13 +324,8 @@ def _colour(row: PolicyRow, summary: Summary) -> str:
     return GREEN if row is best_at_equal_work(summary) else BLUE
 
 
-def _short(name: str, letters: int = 32) -> str:
-    name = printable(name)
-    return name if len(name) <= letters else f"{name[: letters - 1]}…"
-
-
 def _name_rows(axes: Any, rows: Sequence[PolicyRow]) -> None:
-    axes.set_yticks(range(len(rows)), [_short(row.name) for row in rows])
+    axes.set_yticks(range(len(rows)), [short(row.name, 32) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=6)
     axes.set_ylim(-0.6, len(rows) - 0.4)
@@ -389,12 +384,12 @@ def apart(wanted: Sequence[float], gap: float) -> list[float]:
 
 def _legend_above(axes: Any, named: Mapping[str, str]) -> None:
     handles = [axes.barh(0, 0, color=colour) for colour in named.values()]
-    labels = [_short(name, 24) for name in named]
+    labels = [short(name, 24) for name in named]
     axes.figure.legend(handles, labels, ncols=_legend_columns(named), loc="outside upper left", frameon=False)
 
 
 def _legend_columns(named: Mapping[str, str]) -> int:
-    letters = max((len(_short(name, 24)) for name in named), default=1)
+    letters = max((len(short(name, 24)) for name in named), default=1)
     return max(1, min(4, int(72 * WIDTH_IN // (6.5 * letters + 55))))
 
 

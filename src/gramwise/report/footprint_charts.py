@@ -14,7 +14,7 @@ from gramwise.core.footprint import EMBODIED, Footprint, Item
 from gramwise.report.charts import BLUE, GREY, INK, apart
 from gramwise.report.drawing import Drawing
 from gramwise.report.rounding import largest_remainder
-from gramwise.report.wording import Scale, percent, printable, quantity, scale
+from gramwise.report.wording import Scale, percent, quantity, scale, short
 
 PHASE_COLOURS: Mapping[str, str] = {
     "data": "#F0E442",
@@ -103,7 +103,7 @@ def contributors_drawing(footprint: Footprint) -> Drawing:
             axes.annotate(
                 text, (100.0 * share.share_frac, y), (4, 0), textcoords="offset points", va="center"
             )
-        axes.set_yticks(range(len(shown)), [_short(share.key, 44) for share in reversed(shown)])
+        axes.set_yticks(range(len(shown)), [short(share.key, 44) for share in reversed(shown)])
         axes.tick_params(axis="y", length=0)
         axes.set_xlim(0, 112.0 * shown[0].share_frac)
         axes.set_xlabel("share of the total's variance, %")
@@ -217,9 +217,4 @@ def _name(axes: Any, x: float, y: float, text: str, side: str) -> None:
 
 
 def _said(name: str, grams: float, fit: Scale) -> str:
-    return f"{_short(name, 34)}  {quantity(grams, 'g') if grams < 10.0**fit.power else f'{fit.show(grams)} {fit.unit}'}"
-
-
-def _short(name: str, letters: int) -> str:
-    name = printable(name)
-    return name if len(name) <= letters else f"{name[: letters - 1]}…"
+    return f"{short(name, 34)}  {quantity(grams, 'g') if grams < 10.0**fit.power else f'{fit.show(grams)} {fit.unit}'}"

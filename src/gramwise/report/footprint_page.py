@@ -8,6 +8,7 @@ from typing import Any
 
 from gramwise.core.errors import ConfigError, RunDirectoryError, SourceUnavailable
 from gramwise.core.footprint import Factor, Footprint
+from gramwise.core.units import J_PER_KWH
 from gramwise.footprint.document import read_document
 from gramwise.report.drawing import Drawing
 from gramwise.report.ecal_charts import curve_drawing
@@ -154,7 +155,7 @@ def _items(f: Footprint) -> str:
             [
                 words(line.phase),
                 *(number(figure) for figure in (line.grams, line.low, line.high, line.share)),
-                number(None if item.energy_j is None else f"{item.energy_j.value / 3.6e6:.4g}")
+                number(None if item.energy_j is None else f"{item.energy_j.value / J_PER_KWH:.4g}")
                 if not item.embodied
                 else "<td></td>",
                 words(line.method),

@@ -88,6 +88,12 @@ def printable(text: object) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))
 
 
+def short(name: str, letters: int = 28) -> str:
+    """A name that leaves room for a picture: printable, and cut where it has more than so many letters."""
+    name = printable(name)
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
+
+
 def baseline_name(summary: Summary) -> str:
     """The baseline with the node it is tied to."""
     if not summary.baseline:

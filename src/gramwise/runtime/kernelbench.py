@@ -12,7 +12,6 @@ import contextlib
 import json
 import logging
 import math
-import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,13 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gramwise.core.errors import SourceUnavailable
 from gramwise.graph.library import onnx_library
 from gramwise.power.kernels.tolls import Rack, Sample
 from gramwise.runtime.fused import optimise, origins_of, read_kernels
 from gramwise.runtime.kernelcells import Cell, emit
 from gramwise.runtime.kernelgraphs import Sketch
-from gramwise.runtime.session import Session
+from gramwise.runtime.session import Session, load_session
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -222,7 +220,8 @@ def _side_by_side(
     plain: Session, optimised: Path, feeds: Feeds, reference: Reference, runs: int, folder: Path
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Seconds of every node, and of whole runs without the profiler, in turns, at the pace of the reference."""
-    profiled = _profiling(optimised, folder / "profile")
+    # Optimised already: once more could fuse what its nodes are named for.
+    profiled = load_session(str(optimised), "disabled", {}, profile=str(folder / "profile"))
     for _ in range(WARM_UPS):
         profiled.run(None, dict(feeds))
         plain.run(feeds)
@@ -254,19 +253,3 @@ def _calm(paces: Sequence[float]) -> list[int]:
     usual = float(np.quantile(paces, 0.25))
     found = [i for i, pace in enumerate(paces) if usual / _LUCKY <= pace <= usual * _CALM]
     return found or [int(np.argmin(np.abs(np.asarray(paces) - usual)))]
-
-
-def _profiling(file: Path, prefix: Path) -> Any:
-    """A session of an optimised model, one thread, that notes what every node takes."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        raise SourceUnavailable("timing kernels needs onnxruntime: pip install gramwise") from error
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it is optimised already
-    options.enable_profiling = True
-    options.profile_file_prefix = str(prefix)
-    return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])

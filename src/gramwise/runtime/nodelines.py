@@ -96,6 +96,7 @@ def _left_out(sentence: str) -> Account:
 def serving_line(
     place: Served, units: float, nodes: Mapping[str, Node], grids: Mapping[str, Intensity]
 ) -> Account:
+    """Its share of all inferences, at the joules of one; left out by name where joules or grid are not known."""
     if place.energy is None:
         return _left_out(place.why_unknown)
     energy, count, price = place.energy, units * place.share_frac, _price(place, nodes, grids)

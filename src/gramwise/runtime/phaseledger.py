@@ -155,6 +155,15 @@ def _record(line: bytes) -> dict[str, Any]:
 
 
 def run_of(record: Mapping[str, Any], where: str) -> PhaseRun:
+    """The run that a line of a ledger holds.
+
+    Args:
+        record: the line, parsed.
+        where: it stands, for errors: file and line.
+
+    Raises:
+        DataError: another schema, a key that is not known or missing, a value that is no such thing.
+    """
     if record.get("schema") != SCHEMA:
         raise DataError(f"{where}: schema: this reads {SCHEMA!r}, not {record.get('schema')!r}.")
     for key in record:

@@ -1,6 +1,6 @@
 """One model in onnxruntime the one way gramwise runs it: a single intra-op thread, whose CPU clock is the meter.
 
-The only module that runs models with onnxruntime; `gramwise.runtime.kernelbench` times kernels with its profiler.
+The only module that loads models into onnxruntime; `gramwise.runtime.kernelbench` asks it for sessions that profile.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def _optimised(path: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(name for name in node.output if name) for node in model.graph.node)
 
 
-def load_session(path: str, level: Level, entries: Mapping[str, str], optimised: str = "") -> Any:
+def load_session(
+    path: str, level: Level, entries: Mapping[str, str], *, optimised: str = "", profile: str = ""
+) -> Any:
     """An onnxruntime session with one thread.
 
     Args:
@@ -129,6 +131,7 @@ def load_session(path: str, level: Level, entries: Mapping[str, str], optimised:
         level: of graph optimisation.
         entries: of the session's configuration.
         optimised: file to which the graph is written as it will run; none when empty.
+        profile: beginning of the file to which the session's profiler writes what every node takes; none when empty.
 
     Raises:
         ModelError: onnxruntime cannot load it.
@@ -151,6 +154,9 @@ def load_session(path: str, level: Level, entries: Mapping[str, str], optimised:
     }[level]
     if optimised:
         options.optimized_model_filepath = optimised
+    if profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile
     for key, value in entries.items():
         options.add_session_config_entry(key, value)
     try:

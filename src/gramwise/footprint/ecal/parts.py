@@ -25,12 +25,10 @@ from gramwise.footprint.factors import table
 
 from .case import Hop, PhysicalCase
 from .layers import Network
-from .links import ENDS, TABLE, Ends, LinkModel
+from .links import BITS_PER_BYTE, ENDS, TABLE, Ends, LinkModel
 from .rates import intensity_key, location_factors, machine_factors, pue_key
 from .reading import strict
 from .work import preprocessing_flop, raid_factor, training_work
-
-BITS_PER_BYTE = 8
 
 When = Literal["development", "span", "inference"]
 

@@ -84,7 +84,7 @@ def document(case: PhysicalCase, folder: str | Path | None = None) -> Mapping[st
         "payload_bits": bits,
         "energy_j": joules,
         "site_j": site_j,
-        "site_wh": site_j / 3600.0,
+        "site_wh": site_j / (J_PER_KWH / 1000.0),
         "carbon_g": grams,
         "j_per_bit": joules / bits,
         "site_j_per_bit": site_j / bits,

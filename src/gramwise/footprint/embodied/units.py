@@ -7,10 +7,17 @@ import re
 from collections.abc import Mapping
 
 from gramwise.core.errors import ConfigError
+from gramwise.core.units import J_PER_KWH
 
 AREA_CM2: Mapping[str, float] = {"mm2": 0.01, "cm2": 1.0, "m2": 10_000.0, "um2": 1e-8}
 CAPACITY_GB: Mapping[str, float] = {"KB": 1e-6, "MB": 1e-3, "GB": 1.0, "TB": 1000.0}
-ENERGY_KWH: Mapping[str, float] = {"mWh": 1e-6, "Wh": 1e-3, "kWh": 1.0, "J": 1.0 / 3.6e6, "kJ": 1.0 / 3600.0}
+ENERGY_KWH: Mapping[str, float] = {
+    "mWh": 1e-6,
+    "Wh": 1e-3,
+    "kWh": 1.0,
+    "J": 1.0 / J_PER_KWH,
+    "kJ": 1e3 / J_PER_KWH,
+}
 MASS_KG: Mapping[str, float] = {"ug": 1e-9, "mg": 1e-6, "g": 1e-3, "kg": 1.0, "t": 1000.0}
 DISTANCE_KM: Mapping[str, float] = {"m": 1e-3, "km": 1.0}
 LENGTH_CM: Mapping[str, float] = {"um": 1e-4, "mm": 0.1, "cm": 1.0, "m": 100.0}

@@ -22,6 +22,7 @@ import numpy as np
 
 from gramwise.core.errors import ConfigError, DataError
 from gramwise.core.footprint import Factor
+from gramwise.fleet.catalogue import half_width_frac
 from gramwise.footprint.embodied.parts import Priced, checked, part_factor, priced
 
 
@@ -149,6 +150,9 @@ def leave_one_out(rows: Sequence[Sheet] | None = None) -> Validation:
 def variant(family: str, storage_gb: float, rows: Sequence[Sheet] | None = None) -> Priced:
     """The line of a variant that has no sheet: the family's marginal model, with its leave-one-out band.
 
+    Two sheets alone leave nothing to validate on: the band is then the rule ``secondary`` of
+    ``data/interval_rules.csv``.
+
     Args:
         family: of the series.
         storage_gb: of the variant.
@@ -163,7 +167,7 @@ def variant(family: str, storage_gb: float, rows: Sequence[Sheet] | None = None)
         known = ", ".join(dict.fromkeys(s.family for s in series))
         raise ConfigError(f"no sheets of {family!r}.", key="family", fix=f"Write one of: {known}.")
     made = _line(family, members).at(checked(storage_gb, "storage_gb", zero=False))
-    worst = leave_one_out(members).worst_frac if len(members) > 2 else 0.2
+    worst = leave_one_out(members).worst_frac if len(members) > 2 else half_width_frac("secondary")[0]
     return sheet_line(
         f"{family} {storage_gb:g} GB",
         made,

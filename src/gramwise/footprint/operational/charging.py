@@ -10,6 +10,7 @@ from gramwise.core.errors import ConfigError, DataGap, MixedKinds
 from gramwise.core.footprint import Factor
 from gramwise.core.series import Series
 from gramwise.core.units import S_PER_DAY, S_PER_HOUR
+from gramwise.footprint.bill import HIGH_PERCENTILE, LOW_PERCENTILE
 
 
 def charging_intensity(
@@ -45,7 +46,7 @@ def charging_intensity(
     if not means:
         raise DataGap(f"{series.source}: no day with all of the {hours:g} hours from {start_hour:g}:00 UTC.")
     middle = math.fsum(means) / len(means)
-    low, high = np.percentile(means, (5.0, 95.0))
+    low, high = np.percentile(means, (LOW_PERCENTILE, HIGH_PERCENTILE))
     told = f"{series.signal} {series.basis}, {hours:g} h from {start_hour:g}:00 UTC on {len(means)} days"
     return Factor(
         key=key,

@@ -22,7 +22,7 @@ _UNITS: Mapping[str, str] = {
     "sleep_w": "W",
     "no_load_w": "W",
     "radio_j": "J",
-    "radio_j_per_byte": "J/B",
+    "radio_j_per_byte": "J/byte",
     "sensor_j_per_day": "J",
     "regulator_frac": "1",
     "supply_frac": "1",

@@ -22,6 +22,7 @@ from typing import Literal, get_args
 from gramwise.core.errors import ConfigError, DataError
 from gramwise.core.machines import Device, Link
 from gramwise.core.quantity import Boundary, Quantity
+from gramwise.footprint.bill import Z95
 from gramwise.footprint.factors import factor
 from gramwise.power.roofline import roofline_s
 
@@ -34,9 +35,6 @@ from .similar import Reference, similar
 
 Rung = Literal["latency", "calibrated", "similar", "catalogue", "table"]
 RUNGS: tuple[Rung, ...] = get_args(Rung)
-
-_Z95 = 1.6448536269514722
-"""95th percentile of the standard normal distribution."""
 
 _WIDER = {
     "int4": ("int4", "int8", "fp16", "fp32"),
@@ -198,7 +196,7 @@ def _similar(known: Known) -> Quantity:
     found = similar(here, [*known.pool, *shipped], known.workload)
     band = factor(TABLE, "band.similar").value
     if found.log_sd is not None:
-        band = max(band, math.exp(_Z95 * found.log_sd))
+        band = max(band, math.exp(Z95 * found.log_sd))
     told = f"{found.devices} devices like it" + (", shipped measurements among them" if shipped else "")
     return _quantity("similar", found.energy_j, told, known, band=band, fixed=True)
 

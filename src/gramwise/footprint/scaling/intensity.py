@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gramwise.core.errors import ConfigError, MixedKinds
-from gramwise.core.footprint import Factor
+from gramwise.core.footprint import Factor, factor_of
 from gramwise.core.quantity import Basis, Signal
 from gramwise.core.series import Series
 from gramwise.fleet.catalogue import half_width_frac
@@ -64,17 +64,7 @@ def of_zone(zone: str) -> Intensity:
         DataGap: the zone has no figure.
     """
     found = Annual().intensity(zone)
-    q = found.quantity
-    rate = Factor(
-        key=f"grid.{found.zone}",
-        value=q.value,
-        low=q.low,
-        high=q.high,
-        unit=q.unit,
-        method=q.method,
-        boundary=q.boundary,
-        source=q.source,
-    )
+    rate = factor_of(f"grid.{found.zone}", found.quantity, "triangular")
     return Intensity(rate=rate, signal=found.signal, basis=found.basis)
 
 

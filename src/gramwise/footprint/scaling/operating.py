@@ -12,7 +12,6 @@ import numpy as np
 
 from gramwise.core.errors import ConfigError
 from gramwise.core.footprint import Factor
-from gramwise.core.quantity import Basis, Signal
 from gramwise.core.series import Series
 from gramwise.core.units import J_PER_KWH, S_PER_HOUR
 from gramwise.footprint.bill import Formula, Line, Values
@@ -45,19 +44,6 @@ def phase_lines(
     found = [(p, p.intensity or find(p.zone or "", zones or {})) for p in phases]
     one_kind((p.name, intensity) for p, intensity in found)
     return merge(_account(p, intensity) for p, intensity in found)
-
-
-def kind_of(
-    phases: Sequence[PhaseSpec], zones: Mapping[str, Intensity | Series] | None = None
-) -> tuple[Signal, Basis] | None:
-    """The one kind of intensity that the phases use, to hold against what else goes into a bill; None for no phases.
-
-    Raises:
-        MixedKinds: they use several.
-    """
-    found = [(p.name, p.intensity or find(p.zone or "", zones or {})) for p in phases]
-    one_kind(found)
-    return (found[0][1].signal, found[0][1].basis) if found else None
 
 
 @dataclass(frozen=True, slots=True)

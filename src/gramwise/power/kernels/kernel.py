@@ -9,7 +9,7 @@ besides: the length of a row, the last dimension, and the bytes that the whole n
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -231,8 +231,3 @@ def _other(kernel: Kernel) -> tuple[str, float, dict[str, float]]:
     }
     layout = "-last" if kernel.channels_last else ""
     return f"{kernel.variant or 'any'}{layout}", float(math.prod(read)), features
-
-
-def total_bytes(kernels: Sequence[Kernel]) -> float:
-    """Bytes that the kernels of one network read and write, each constant once."""
-    return sum(k.read_bytes + k.stored_bytes + k.write_bytes for k in kernels)

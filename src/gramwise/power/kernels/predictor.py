@@ -28,6 +28,9 @@ FEWEST = 8
 MOST = 300
 """A family's samples beyond these are left out: the process costs their cube."""
 
+_LEAST_SPREAD = 0.3
+"""Relative: where too few samples are at hand for a process, their own spread may be small by chance."""
+
 _DOUBT_S = 1e-6
 """What is not known of any kernel's time: the profiler counts whole microseconds."""
 
@@ -110,7 +113,9 @@ class Family:
         """(n,) seconds of n kernels, and (n,) relative standard deviations."""
         base_s = _work(kernels) @ self._base
         if self._process is None:
-            return base_s * math.exp(self._middle_residual), np.full(len(kernels), max(self._spread, 0.3))
+            return base_s * math.exp(self._middle_residual), np.full(
+                len(kernels), max(self._spread, _LEAST_SPREAD)
+            )
         points = (np.array([self._row(d) for d in kernels]) - self._middle) / self._width
         return base_s * np.exp(self._process.at(points)), self._process.deviation(points)
 

@@ -46,12 +46,15 @@ class Side:
             self.by_phase.setdefault(row["phase"], []).append(row)
 
     def has(self, phase: str) -> bool:
+        """Whether the account counts the phase."""
         return phase in self.by_phase
 
     def rows(self, phase: str) -> list[Row]:
+        """Its items of a phase; none where it does not count it."""
         return self.by_phase.get(phase, [])
 
     def grams(self, rows: Iterable[Row]) -> float:
+        """Their sum, of the account or of one unit, as the comparison is."""
         return math.fsum(row["carbon"]["value"] for row in rows) * self.scale
 
     def wires(self, phase: str) -> dict[str, _Wire]:

@@ -87,12 +87,18 @@ def _legacy_flop(name: str, v: Mapping[str, Any]) -> Value:
 
 
 def counted_flop(name: str, shape: tuple[int, ...]) -> int:
+    """FLOP of one forward pass, as the authors' counter tells them for an input of this shape, the batch first."""
     if name == "SimpleMLP":
         return flops.toy_mlp(shape)
     return flops.toy_cnn(shape) if name == "SimpleCNN" else torchvision_flop(name, shape)
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
+    """``INPUT_SIZE`` as a shape.
+
+    Raises:
+        ConfigError: it is not a list of two or more whole numbers above 0.
+    """
     if isinstance(value, (list, tuple)) and len(value) >= 2 and all(type(n) is int and n > 0 for n in value):
         return tuple(value)
     raise ConfigError(
@@ -103,10 +109,12 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 
 def transformer_flop(v: Mapping[str, Any]) -> Value:
+    """FLOP of a transformer from the authors' keys; its vocabulary does not count in their formula."""
     return flops.transformer(**{key.lower(): v[key] for key in TRANSFORMER if key != "VOCAB_SIZE"})
 
 
 def stack_of(v: Mapping[str, Any], where: str = "", historical: bool = False) -> Stack:
+    """The protocols that a configuration names; ``where`` stands before its keys in errors."""
     names = tuple(str(v[key]) for key in _PROTOCOL_KEYS)
     return stack(names, tuple(where + key for key in _PROTOCOL_KEYS), historical)
 
@@ -118,6 +126,15 @@ def life_of(
     hops: Sequence[Hop],
     inference_hop: int = -1,
 ) -> Life:
+    """The life that a configuration, read by its schema, describes.
+
+    Args:
+        v: by the authors' keys.
+        forward_flop: of one forward pass, scalar or shape (N,).
+        machines: that prepare, train and infer.
+        hops: that development data crosses, each as often as it is billed.
+        inference_hop: place in ``hops`` of the one that is billed for inference.
+    """
     return Life(
         samples=v["NUM_SAMPLES"],
         values=v["SAMPLE_SIZE"],
