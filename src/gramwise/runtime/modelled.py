@@ -27,7 +27,8 @@ from gramwise.core.quantity import Method, Quantity, weakest
 from gramwise.fleet.catalogue import half_width_frac
 from gramwise.fleet.scenario import Scenario
 from gramwise.fleet.traffic import CostTable
-from gramwise.footprint.factors import factor
+from gramwise.footprint.operational.kernels import of_layer
+from gramwise.footprint.operational.ladder import Known, predict
 from gramwise.power.roofline import FALLBACK, roofline_s
 from gramwise.runtime.assembly import resolve_variants
 from gramwise.runtime.chain import OUTSIDE
@@ -157,8 +158,9 @@ def _cost(scenario: Scenario, node: Node, variant: Variant) -> _Cost:
 def modelled_cost(scenario: Scenario, node: Node, variant: Variant) -> Quantity:
     """Marginal joules of one inference without running anything, with the interval that a bill needs.
 
-    A declared cost has the interval of what is written without one. The roofline is a lower limit of time: its low end
-    takes the power at its low end, its high end several times the time (``band.roofline_limit`` of ``operational``).
+    A declared cost has the interval of what is written without one. Else it is the highest rung of
+    `gramwise.footprint.operational.ladder` that the catalogue reaches, and of it the part above idle power: an
+    estimate, where `modelled_table` has the least time that peaks allow.
 
     Args:
         scenario, node, variant: as of `modelled_table`; the file of the variant is resolved.
@@ -166,23 +168,36 @@ def modelled_cost(scenario: Scenario, node: Node, variant: Variant) -> Quantity:
     Raises:
         ConfigError: neither a cost is declared nor are the device's figures known.
     """
-    cost = _cost(scenario, node, variant)
-    half, rule = half_width_frac("declared")
-    low, high, origin = cost.energy_j * (1.0 - half), cost.energy_j * (1.0 + half), f"interval: {rule}"
-    if _declared(scenario.costs, node, variant) is None:
-        idle, busy = (node.device.facts[key] for key in ("idle_w", "busy_w"))
-        value_w, limit = busy.value - idle.value, factor("operational", "band.roofline_limit")
-        low = cost.energy_j * max(busy.low - idle.high, 0.0) / value_w
-        high = cost.energy_j * (busy.high - idle.low) / value_w * limit.value
-        origin = f"interval: ends of the device's powers, up to {limit.value:g} times the least time"
+    declared = _declared(scenario.costs, node, variant)
+    if declared is not None:
+        half, rule = half_width_frac("declared")
+        return Quantity(
+            value=declared.energy_j,
+            low=declared.energy_j * (1.0 - half),
+            high=declared.energy_j * (1.0 + half),
+            unit="J",
+            method="assumed",
+            boundary="board",
+            source=f"{declared.source}, declared in {scenario.path.name}; interval by rule declared, {rule}",
+        )
+    idle_w, busy_w = node.device.idle_w, node.device.busy_w
+    if idle_w is None or busy_w is None:
+        raise _undeclared(scenario, node, variant, "the catalogue does not know idle_w and busy_w of")
+    layers = _analysed(scenario, node, variant).layers
+    try:
+        whole = predict(Known(kernels=tuple(of_layer(layer) for layer in layers), device=node.device))
+    except ConfigError as fault:
+        why = "no peak or bandwidth is known of"
+        raise _undeclared(scenario, node, variant, why) from fault
+    share = max(busy_w - idle_w, 0.0) / busy_w
     return Quantity(
-        value=cost.energy_j,
-        low=low,
-        high=high,
+        value=whole.value * share,
+        low=whole.low * share,
+        high=whole.high * share,
         unit="J",
-        method=cost.method,
-        boundary="board",
-        source=f"{cost.source}; {origin}",
+        method=weakest(whole.method, *(node.device.facts[key].method for key in ("idle_w", "busy_w"))),
+        boundary=whole.boundary,
+        source=f"{whole.source}; of it the {share:.0%} above idle power",
     )
 
 
