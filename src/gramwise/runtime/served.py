@@ -1,9 +1,9 @@
 """What an inference takes and where inferences are served, for a bill: from a recorded run, else from the scenario.
 
 A run says the joules of each node's completed inferences, the share of them that each node served, and with what
-intensity they were billed. It must have been of this scenario's machines. Without a run, joules are declared costs or what
-the catalogue's figures let one estimate. Shares that the scenario writes go before those of the run; where neither says any,
-the baseline node serves all.
+intensity they were billed. It must have been of this scenario's machines. Without a run, joules are declared costs or
+what the catalogue's figures let one estimate. Shares that the scenario writes go before those of the run; where neither
+says any, the baseline node serves all.
 """
 
 from __future__ import annotations
