@@ -284,7 +284,11 @@ def measuring(ledger: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of its own that measures a command, in a session of its own."""
     env = {**os.environ, "PYTHONPATH": str(SOURCE)}
     with subprocess.Popen(
-        [sys.executable, "-c", MEASURE, str(ledger), *command], env=env, start_new_session=True
+        [sys.executable, "-c", MEASURE, str(ledger), *command],
+        env=env,
+        start_new_session=True,
+        # A background job of a script ignores Ctrl-C, and would hand that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
             yield process
