@@ -51,11 +51,22 @@ def ecal(
     table = scenario.footprint
     if table.ecal is None:
         return None
-    folder = scenario.path.parent
     try:
-        case = PhysicalCase.from_mapping(_resolved(scenario, table.ecal))
+        return _account(scenario, table.ecal, elsewhere, hours or {})
     except ConfigError as fault:
+        if fault.file is not None:
+            raise
         raise fault.inside(scenario.path, "footprint.ecal") from fault
+
+
+def _account(
+    scenario: Scenario,
+    raw: Mapping[str, Any],
+    elsewhere: Mapping[str, Intensity],
+    hours: Mapping[str, Series],
+) -> dict[str, Any]:
+    table, folder = scenario.footprint, scenario.path.parent
+    case = PhysicalCase.from_mapping(_resolved(scenario, raw))
     own = [(f"footprint.ecal.locations.{name}", "/".join(at.kind)) for name, at in case.locations.items()]
     one_kind([*own[:1], *((f"the zone {name}", found.kind) for name, found in elsewhere.items())])
     rates = {name: found.rate.value for name, found in elsewhere.items() if isinstance(found.rate, Factor)}
@@ -85,7 +96,7 @@ def ecal(
         "countries": [row._asdict() for row in curves.countries(case, rates, folder=folder)] if rates else [],
         "hours": {
             location: asdict(curves.hours(case, location, series, folder=folder))
-            for location, series in (hours or {}).items()
+            for location, series in hours.items()
         },
     }
 
