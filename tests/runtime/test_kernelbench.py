@@ -210,6 +210,8 @@ def test_a_model_that_was_not_run_is_predicted_in_the_right_region(
     assert took_s / 4 < answer["cpu_s"] < took_s * 4
     assert answer["cpu_s"] == pytest.approx(answer["overhead_s"] + math.fsum(answer["families"].values()))
     assert answer["method"] == "modelled"
+    assert answer["low_s"] < answer["cpu_s"] < answer["high_s"]
+    assert 0.0 < answer["kernels_spread_frac"] < 1.0
 
 
 def test_kernels_of_another_runtime_are_refused(calibrated, tmp_path):

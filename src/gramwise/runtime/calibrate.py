@@ -270,8 +270,9 @@ def predict_models(
     Returns:
         For each: ``cpu_s`` at the calibration's pace with its interval ``low_s`` to ``high_s``, ``overhead_s`` of it
         beside the kernels, number of ``kernels``, ``families`` (CPU seconds by family, largest first), ``unknown``
-        (families that were never measured, which others answered for) and ``unknown_frac`` (their share), ``method``
-        ``"modelled"`` and ``source``.
+        (families that were never measured, which others answered for) and ``unknown_frac`` (their share),
+        ``kernels_spread_frac`` (relative standard deviation if the kernels' errors were independent, so a lower limit),
+        ``method`` ``"modelled"`` and ``source``.
 
     Raises:
         ConfigError: no such file, one of another version, or of another onnxruntime, which fuses in other ways.
@@ -313,4 +314,6 @@ def _answer(prediction: Prediction) -> dict[str, Any]:
         "families": dict(sorted(families.items(), key=lambda item: -item[1])),
         "unknown": list(prediction.unknown),
         "unknown_frac": unknown_s / prediction.cpu_s,
+        "kernels_spread_frac": math.hypot(*(part.seconds * part.deviation_frac for part in prediction.parts))
+        / prediction.cpu_s,
     }
