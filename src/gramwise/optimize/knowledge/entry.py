@@ -1,0 +1,150 @@
+"""One card of the knowledge base: what it says, which symbols it speaks of, and what it needs.
+
+Cards are text in TOML under ``data/knowledge``. A *family* card holds the skeleton of a problem (`Model`): groups,
+variables, objective, constraints. A *formula* card defines one symbol by others. Symbols are shared: the same name
+means the same thing, in the same unit, on every card. What a family needs and the text does not give is sought among
+the formulas, recursively: that closure either ends in given numbers or becomes a question. Method: generative
+planning, section 7.1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Kind = Literal["family", "formula", "constraint", "parameter", "trap", "decoder", "worked"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Symbol(_Record):
+    """A quantity that cards speak of.
+
+    Attributes:
+        name: in expressions, as ``CI``.
+        text: what it is, as one would ask for it: "carbon intensity of the grid at each site".
+        unit: canonical; a number of the text is taken if its unit measures the same.
+        index: the most that it may vary over, names of groups; a number that the text gives once holds for all.
+        cues: words and phrases that stand near such a number, in terms of art, business words and everyday words.
+        avoid: words near a number that say it is something else.
+        relation: whether the text states a limit ("at most 2 s") or a plain value.
+        low, high: plausible range in ``unit``.
+        default: figure that may stand in, reported as W403; None where asking is the only honest way.
+        default_source: full citation of the default.
+    """
+
+    name: str
+    text: str
+    unit: str = "1"
+    index: tuple[str, ...] = ()
+    cues: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
+    relation: Literal["any", "at_most", "at_least"] = "any"
+    low: float | None = None
+    high: float | None = None
+    default: float | None = None
+    default_source: str = ""
+
+
+class Group(_Record):
+    """A set of the problem: what its members are called in texts.
+
+    Attributes:
+        name: of the set, as ``SITE``.
+        nouns: singular nouns that introduce members ("site", "server", "region").
+        ordered: hours and layers are; ``t-1`` may be written then.
+        implicit: labels where the text names no member and needs none, as one job; empty where it must.
+    """
+
+    name: str
+    nouns: tuple[str, ...]
+    ordered: bool = False
+    implicit: tuple[str, ...] = ()
+
+
+class Term(_Record):
+    """A variable, derived term or constraint of a family: the record's fields as text.
+
+    ``needs`` are symbols without which the term is left out; ``unless`` are symbols whose presence leaves it out.
+    """
+
+    name: str
+    needs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    text: str = ""
+    kind: str = ""
+    forall: str = ""
+    index: tuple[str, ...] = ()
+    domain: str = ""
+    lower: float | str = 0.0
+    upper: float | str = 1.0
+    unit: str = "1"
+    expr: str = ""
+    lhs: str = ""
+    rel: str = ""
+    rhs: str = ""
+
+
+class Model(_Record):
+    """The skeleton of a family.
+
+    Attributes:
+        groups: its sets.
+        requires: symbols that must be given or derived, else a question is asked.
+        optional: symbols that bring a constraint or a term with them where they are given.
+        variables, derived, constraints: in the fields of the typed problem.
+        objective: expression in gCO2e.
+        boundary: as in the typed problem.
+    """
+
+    groups: tuple[Group, ...]
+    requires: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    variables: tuple[Term, ...]
+    derived: tuple[Term, ...] = ()
+    objective: str
+    constraints: tuple[Term, ...] = ()
+    boundary: Literal["operational", "operational+embodied"] = "operational"
+
+
+class Entry(_Record):
+    """A card.
+
+    Attributes:
+        id: ``kind.name``, stable over versions.
+        kind: what sort of card.
+        title, text, aliases: what is searched; text is plain sentences.
+        symbols: names of the symbols that it speaks of.
+        defines: symbol that a formula gives, with its binders in ``forall``.
+        forall: binders of ``expr``, over group names, as ``"j in JOB, s in SITE"``.
+        expr: of a formula.
+        requires: symbols (formula) or entries (others) that it cannot do without.
+        excludes: entries that cannot hold together with it.
+        applies_to: families.
+        traps: ids of unit traps to beware of.
+        solver_hint: which kind of solver suits.
+        model: of a family.
+        source: full citation; never empty.
+        licence: of what is restated.
+    """
+
+    id: str
+    kind: Kind
+    title: str
+    text: str
+    aliases: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    defines: str | None = None
+    forall: str = ""
+    expr: str | None = None
+    requires: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    applies_to: tuple[str, ...] = ()
+    traps: tuple[str, ...] = ()
+    solver_hint: str = ""
+    model: Model | None = None
+    source: str = Field(min_length=8)
+    licence: str = ""

@@ -1,0 +1,1 @@
+"""From a description in plain words to a typed problem: reading, formulators, dialogue."""
