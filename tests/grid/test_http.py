@@ -14,7 +14,7 @@ from loopback import Answer, Loopback, Question
 
 from gramwise.core.clock import ManualClock
 from gramwise.core.errors import BadReply, ConfigError, GramwiseError, SourceUnavailable
-from gramwise.grid.http import HttpClient, KeyRefused, QuotaExceeded
+from gramwise.grid.http import HttpClient, KeyRefused, NotAccepted, QuotaExceeded
 
 NOW_S = datetime(2026, 11, 21, 18, tzinfo=UTC).timestamp()
 SECRET = "s3cr3t-token-abcdef"
@@ -50,7 +50,7 @@ def test_an_answer_and_the_question_that_led_to_it(loopback: Loopback) -> None:
         (Answer('{"a": 1'), BadReply, "not JSON"),
         (Answer("[" * 100_000), BadReply, "not JSON"),
         (Answer(b"\xff\xfe\x00"), BadReply, "not JSON"),
-        (Answer({"message": "bad date"}, 400), BadReply, "400.*bad date"),
+        (Answer({"message": "bad date"}, 400), NotAccepted, "400.*bad date"),
         (
             Answer({"error": {"code": "400 Bad Request", "message": "end before start"}}, 400),
             BadReply,
@@ -61,7 +61,7 @@ def test_an_answer_and_the_question_that_led_to_it(loopback: Loopback) -> None:
         (Answer({"message": "no"}, 401), KeyRefused, r"TESTGRID_TOKEN \(401\)"),
         (Answer({"message": "no"}, 403), KeyRefused, r"TESTGRID_TOKEN \(403\)"),
         (Answer({}, 429), QuotaExceeded, "quota is spent"),
-        (Answer({}, 302, {"Location": "http://elsewhere.invalid/"}), BadReply, "redirect"),
+        (Answer({}, 302, {"Location": "http://elsewhere.invalid/"}), NotAccepted, "redirect"),
         (Answer({"a": "long"}, cut=True), SourceUnavailable, "connection was cut.*3 times"),
         (Answer({}, 503), SourceUnavailable, "it answered 503, 3 times"),
         (Answer(b"not gzip", headers={"Content-Encoding": "gzip"}), BadReply, "cannot be read"),

@@ -67,6 +67,14 @@ class Quota:
     seen_s: float
 
 
+class NotAccepted(BadReply):
+    """A provider refuses what was asked. ``status`` is 3xx or 4xx; ``said`` its own words, without secrets."""
+
+    def __init__(self, message: str, *, status: int, said: str = "") -> None:
+        self.status, self.said = status, said
+        super().__init__(message)
+
+
 class _Passing(Exception):
     """Worth another try."""
 
@@ -123,21 +131,47 @@ class HttpClient:
             KeyRefused: 401 or 403.
             SourceUnavailable: not reached, too slow, cut off, broken on its side, or httpx2 is missing.
         """
+        return self._asked("GET", path, params=params, headers=headers, auth=auth, zone=zone)
+
+    def post_json(
+        self, path: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """POST one JSON object and read one; the same retries, refusals and silence about secrets as `get_json`.
+
+        Raises:
+            NotAccepted, BadReply, QuotaExceeded, KeyRefused, SourceUnavailable: as there.
+        """
+        return self._asked("POST", path, body=body, headers=headers)
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        zone: str | None = None,
+    ) -> dict[str, Any]:
         secrets = [*(headers or {}).values(), *(auth or ())]
         httpx, tenacity = _libraries(self.provider)
 
         def once() -> tuple[int, Mapping[str, str], bytes]:
-            return self._once(httpx, path, params, headers, auth)
+            return self._once(
+                httpx, method, path, {"params": params, "json": body, "headers": headers, "auth": auth}
+            )
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Passing),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_exponential(multiplier=self.retry_wait_s, max=_LONGEST_WAIT_S),
+            wait=tenacity.wait_exponential(multiplier=self.retry_wait_s, max=_LONGEST_WAIT_S)
+            + tenacity.wait_random(0.0, self.retry_wait_s / 2),
             before_sleep=lambda state: _log.info("%s: %s; trying again", self.provider, _reason(state)),
             reraise=True,
         )
         try:
-            status, answered, body = retrying(once)
+            status, answered, content = retrying(once)
         except _Passing as last:
             raise SourceUnavailable(f"{self.provider}: {last}, {_ATTEMPTS} times in a row.") from None
         self._note_quota(answered)
@@ -146,25 +180,22 @@ class HttpClient:
             return _without(text, secrets)
 
         if status != 200:
-            raise self._refusal(status, answered, body, zone, redact)
-        return self._object(body, redact)
+            raise self._refusal(status, answered, content, zone, redact)
+        return self._object(content, redact)
 
     def _once(
         self,
         httpx: ModuleType,
+        method: str,
         path: str,
-        params: Mapping[str, str] | None,
-        headers: Mapping[str, str] | None,
-        auth: tuple[str, str] | None,
+        sent: Mapping[str, Any],
     ) -> tuple[int, Mapping[str, str], bytes]:
         """One attempt: status, headers and body. Errors are rebuilt from their kind alone: no address, no key."""
         deadline_s = time.monotonic() + self.timeout_s
         try:
             with (
                 httpx.Client(timeout=self.timeout_s, follow_redirects=False, verify=_tls()) as client,
-                client.stream(
-                    "GET", self.base_url.rstrip("/") + path, params=params, headers=headers, auth=auth
-                ) as reply,
+                client.stream(method, self.base_url.rstrip("/") + path, **sent) as reply,
             ):
                 if reply.status_code >= 500:
                     raise _Passing(f"it answered {reply.status_code}")
@@ -228,10 +259,13 @@ class HttpClient:
         if zone is not None and (status == 404 or (status in (400, 422) and _blames_zone(said))):
             return ConfigError(f"{self.provider} knows no zone {zone!r} ({status}).{because}")
         if 300 <= status < 400:
-            return BadReply(
-                f"{self.provider}: answered a redirect ({status}), which is not followed; set base_url."
+            return NotAccepted(
+                f"{self.provider}: answered a redirect ({status}), which is not followed; set base_url.",
+                status=status,
             )
-        return BadReply(f"{self.provider}: refused the question ({status}).{because}")
+        return NotAccepted(
+            f"{self.provider}: refused the question ({status}).{because}", status=status, said=said
+        )
 
     def _retry_after_s(self, text: str | None) -> float | None:
         """Seconds to wait, from a number or an HTTP date; None where neither can be read (RFC 9110, 10.2.3)."""
@@ -321,4 +355,4 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-__all__ = ["HttpClient", "KeyRefused", "Quota", "QuotaExceeded"]
+__all__ = ["HttpClient", "KeyRefused", "NotAccepted", "Quota", "QuotaExceeded"]

@@ -1,0 +1,1 @@
+"""A language model as formulator, through any endpoint that speaks chat completions. Off until configured."""
