@@ -176,7 +176,31 @@ def profile(
 
 @app.command()
 def plan(
-    scenario: Scenario,
+    scenario: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="Scenario file (TOML); left out with --words.", show_default=False),
+    ] = None,
+    words: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Instead of a scenario: a description in plain words, a file or - for standard input."
+        ),
+    ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="With --words: ask for what is missing.")] = False,
+    formulator: Annotated[
+        str, typer.Option(help="With --words: offline, or llm where an endpoint is configured.")
+    ] = "offline",
+    solver: Annotated[
+        str, typer.Option(help="With --words: auto takes an exact solver where there is one.")
+    ] = "auto",
+    time_limit: Annotated[
+        float, typer.Option(help="With --words: seconds for solving.", min=0.01, max=3600)
+    ] = 30.0,
+    seed: Annotated[int, typer.Option(help="With --words: of solvers that draw at random.", min=0)] = 0,
+    zone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="With --words: where this computer stands, for the grams of planning itself."),
+    ] = None,
     objective: Annotated[
         str,
         typer.Option(
@@ -203,10 +227,35 @@ def plan(
         Optional[Path],  # noqa: UP045
         typer.Option("--profile", help="What `gramwise profile` wrote; without one, costs are modelled."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Plan to write, for bench --plan.")] = Path("plan.json"),
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Plan to write, plan.json, for bench --plan; with --words a scenario, words.toml."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Where to run which layers for the fewest grams, why, what each goal costs, and what else could be had."""
+    """Where to run which layers for the fewest grams, why, what each goal costs, and what else could be had; or, with
+    --words, what a description in plain words comes to.
+    """
+    if words is not None:
+        from gramwise.cli_words import plan_words
+
+        if scenario is not None:
+            raise ConfigError("--words takes the place of a scenario.", fix="Give one of the two.")
+        plan_words(
+            words,
+            formulator=formulator,
+            solver=solver,
+            ask=ask,
+            time_limit_s=time_limit,
+            seed=seed,
+            zone=zone,
+            out=out or Path("words.toml"),
+            as_json=as_json,
+        )
+        return
+    if scenario is None:
+        raise ConfigError("a plan is made from a scenario, or from --words.", fix="gramwise plan SCENARIO")
+    out = out or Path("plan.json")
     from gramwise.runtime.assembly import read_scenario
     from gramwise.runtime.plan import check_place, make_plan, write_plan
     from gramwise.show_plan import planning

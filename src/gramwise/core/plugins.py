@@ -22,6 +22,7 @@ HOMES = {
     "intensity": "gramwise.grid.sources",
     "partitioner": "gramwise.partition.methods",
     "forecaster": "gramwise.grid.forecasts",
+    "solver": "gramwise.optimize.solvers",
 }
 """Where the built-in implementations of each kind live."""
 
