@@ -101,16 +101,22 @@ def test_a_dialogue_asks_and_takes_the_answer(tmp_path: Path) -> None:
     assert "answer:1" in str(sources)
 
 
+GERMAN = "Zwei Aufträge laufen in Lyon oder in Essen, der erste braucht 2 kWh. Wenig CO2 bitte."
+TWICE = TWO_TOWNS.replace("50 g/kWh in Lyon", "50 g/kWh in Lyon (Lyon's grid emits 70 g/kWh)")
+NO_UNIT = TWO_TOWNS.replace("2 kWh", "2 blorps")
+NO_ROOM = TWO_TOWNS.replace("Lyon can take one job at most.", "Each town can take no more than zero jobs.")
+
+
 @pytest.mark.parametrize(
     ("text", "status", "code", "words"),
     [
         ("Find the cheapest way to visit Lyon, Essen and Oslo by van and come back.", "out_of_scope", 2, ""),
-        ("Zwei Aufträge laufen in Lyon oder in Essen, der erste braucht 2 kWh. Wenig CO2 bitte.", "out_of_scope", 2, "German"),
-        (TWO_TOWNS.replace("50 g/kWh in Lyon", "50 g/kWh in Lyon (Lyon's grid emits 70 g/kWh)"), "contradiction", 2, "Lyon"),
-        (TWO_TOWNS.replace("2 kWh", "2 blorps"), "needs_input", 2, "blorps"),
-        (TWO_TOWNS.replace("Lyon can take one job at most.", "Each town can take no more than zero jobs."), "infeasible", 4, ""),
+        (GERMAN, "out_of_scope", 2, "German"),
+        (TWICE, "contradiction", 2, "Lyon"),
+        (NO_UNIT, "needs_input", 2, "blorps"),
+        (NO_ROOM, "infeasible", 4, ""),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_solved_says_why(tmp_path: Path, text: str, status: str, code: int, words: str) -> None:
     done = plan(tmp_path, text, "--json")
     document = done.document

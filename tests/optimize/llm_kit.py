@@ -43,6 +43,7 @@ def reply_object(**changes: Any) -> dict[str, Any]:
                 "upper": 1,
                 "upper_param": None,
                 "unit": "1",
+                "quote": "",
             }
         ],
         "derived": [],

@@ -12,7 +12,7 @@ from llm_kit import OPTIMUM_G, TEXT, LlmServer, Scripted, param, reply_object
 
 from gramwise.core.errors import BadReply, ConfigError, GramwiseError, SourceUnavailable
 from gramwise.grid.http import KeyRefused, NotAccepted, QuotaExceeded
-from gramwise.optimize.solvers import solve
+from gramwise.optimize.solvers.auto import AutoSolver
 from gramwise.optimize.typed.bind import bind
 from gramwise.optimize.words.formulator import Draft, Formulator
 from gramwise.optimize.words.llm.build import llm_formulator
@@ -45,7 +45,9 @@ def optimum_g(draft: Draft) -> float:
     assert draft.problem is not None
     bound, findings = bind(draft.problem)
     assert bound is not None, findings
-    return solve(bound).grams
+    grams = AutoSolver().solve(bound).grams
+    assert grams is not None
+    return grams
 
 
 def test_a_good_reply_becomes_the_problem_and_its_optimum(server: LlmServer) -> None:

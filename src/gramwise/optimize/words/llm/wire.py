@@ -8,12 +8,14 @@ executed: it is parsed as JSON, checked against this schema and then against the
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from gramwise.optimize.typed.record import Problem
+from gramwise.optimize.typed.record import Param, Problem, SetDecl, Variable, flat
+from gramwise.optimize.words.formulator import Draft
 
 
 class _Flat(BaseModel):
@@ -53,6 +55,7 @@ class WireVariable(_Flat):
     upper: float | None
     upper_param: str | None
     unit: str
+    quote: str
 
 
 class WireDerived(_Flat):
@@ -160,7 +163,7 @@ def problem_of(reply: Reply, text: str, answers: Mapping[int, str], meta: Mappin
             "meta": dict(meta),
             "sets": [_set(s, source) for s in reply.sets],
             "params": [_param(p, sizes, source) for p in reply.params],
-            "variables": [_variable(v) for v in reply.variables],
+            "variables": [_variable(v, source) for v in reply.variables],
             "derived": [{**d.model_dump(), "source": "structure"} for d in reply.derived],
             "objective": {"expr": reply.objective},
             "constraints": [
@@ -177,14 +180,93 @@ def problem_of(reply: Reply, text: str, answers: Mapping[int, str], meta: Mappin
 
 
 def locate(quote: str, text: str, answers: Mapping[int, str]) -> str:
-    """Source of a quote: its characters in the text, else the answer that holds it, else nothing."""
+    """Source of a quote: its characters in the text, else the answer that holds it, a card by its id, else nothing."""
     wanted = quote.strip()
-    if not wanted:
-        return ""
-    at = text.find(wanted)
-    if at >= 0:
+    if not wanted or wanted.startswith("kb:"):
+        return wanted  # the validator looks whether the card exists and holds the number
+    at = _found(wanted, text)
+    if at is not None:
         return f"text:{at}-{at + len(wanted)}"
     return next((f"answer:{number}" for number, said in answers.items() if wanted in said), "")
+
+
+def reply_of(draft: Draft, text: str) -> Reply:
+    """A draft as a model would have to write it: the inverse of `problem_of`, for servers that answer by rules.
+
+    Args:
+        draft: of any formulator.
+        text: the description that its sources point into.
+    """
+    problem = draft.problem
+    return Reply(
+        status=draft.status,
+        reason=draft.reason,
+        family=draft.family,
+        title="" if problem is None else problem.meta.title,
+        sets=[] if problem is None else [_wire_set(s, text) for s in problem.sets],
+        params=[] if problem is None else [_wire_param(p, text) for p in problem.params],
+        variables=[] if problem is None else [_wire_variable(v, text) for v in problem.variables],
+        derived=[]
+        if problem is None
+        else [WireDerived.model_validate(d.model_dump(exclude={"source"})) for d in problem.derived],
+        objective="" if problem is None else problem.objective.expr,
+        constraints=[]
+        if problem is None
+        else [
+            WireConstraint(**c.model_dump(exclude={"source"}), quote=_quote(c.source, text))
+            for c in problem.constraints
+        ],
+        assumptions=[] if problem is None else [a.text for a in problem.assumptions],
+        questions=[WireQuestion(about=q.about, text=q.text, unit=q.unit) for q in draft.questions],
+    )
+
+
+def _wire_set(s: SetDecl, text: str) -> WireSet:
+    labels = None if s.labels is None else list(s.labels)
+    return WireSet(name=s.name, labels=labels, size=s.size, ordered=s.ordered, quote=_quote(s.source, text))
+
+
+def _wire_param(p: Param, text: str) -> WireParam:
+    sources = [p.source] if isinstance(p.source, str) else list(p.source)
+    quotes = [_quote(source, text) for source in sources]
+    return WireParam(
+        name=p.name,
+        text=p.text,
+        index=list(p.index),
+        unit=p.unit,
+        values=None if p.values is None else list(flat(p.values)),
+        quotes=[] if not any(quotes) else quotes,
+    )
+
+
+def _wire_variable(v: Variable, text: str) -> WireVariable:
+    record: dict[str, Any] = v.model_dump(exclude={"lower", "upper", "source"}) | {
+        "quote": _quote(v.source, text)
+    }
+    for side, bound in (("lower", v.lower), ("upper", v.upper)):
+        record[side] = None if isinstance(bound, str) else bound
+        record[f"{side}_param"] = bound if isinstance(bound, str) else None
+    return WireVariable.model_validate(record)
+
+
+def _quote(source: str, text: str) -> str:
+    if source.startswith("kb:"):
+        return source
+    if not source.startswith("text:"):
+        return ""
+    start, end = (int(place) for place in source.removeprefix("text:").split("-"))
+    first = start
+    # A short quote may stand elsewhere too: words before it are added until it is found where it was meant.
+    while first > 0 and _found(text[first:end].strip(), text) != first:
+        first = max(text.rfind(" ", 0, first - 1), text.rfind("\n", 0, first - 1)) + 1
+    return text[first:end]
+
+
+def _found(wanted: str, text: str) -> int | None:
+    """Where ``wanted`` stands as whole words, else where it stands at all."""
+    whole = re.search(rf"(?<![\w.,]){re.escape(wanted)}(?![\w]|[.,]\d)", text)
+    at = whole.start() if whole else text.find(wanted)
+    return at if at >= 0 else None
 
 
 def _set(s: WireSet, source: Any) -> dict[str, Any]:
@@ -222,8 +304,10 @@ def _shaped(p: WireParam, sizes: Mapping[str, int]) -> Any:
     return nested
 
 
-def _variable(v: WireVariable) -> dict[str, Any]:
-    record = v.model_dump(exclude={"lower_param", "upper_param"})
+def _variable(v: WireVariable, source: Any) -> dict[str, Any]:
+    record = v.model_dump(exclude={"lower_param", "upper_param", "quote"}) | {
+        "source": source(v.quote) or "structure"
+    }
     for side in ("lower", "upper"):
         number, name = getattr(v, side), getattr(v, f"{side}_param")
         if (number is None) == (name is None):
