@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Numbers = float | tuple[float, ...] | tuple[tuple[float, ...], ...]
 Kind = Literal["family", "formula", "constraint", "parameter", "trap", "decoder", "worked"]
 
 
@@ -34,6 +35,12 @@ class Symbol(_Record):
         low, high: plausible range in ``unit``.
         default: figure that may stand in, reported as W403; None where asking is the only honest way.
         default_source: full citation of the default.
+        flag: not a number of the text but 0 or 1 (source ``structure``), read from the cues. ``present``: 1 where a cue
+            is said (of a member, or at all where ``index`` is empty), else the symbol is not given. ``absent``: 0 where
+            a cue is said of a member and 1 elsewhere; always given.
+        only_where: name of a flag; where that is 0 the number is not needed, and 1 may be written (source
+            ``structure``), since every card multiplies by the flag there.
+        negations: phrases that undo a ``present`` flag ("cannot be paused").
     """
 
     name: str
@@ -47,6 +54,9 @@ class Symbol(_Record):
     high: float | None = None
     default: float | None = None
     default_source: str = ""
+    flag: Literal["", "present", "absent"] = ""
+    only_where: str = ""
+    negations: tuple[str, ...] = ()
 
 
 class Group(_Record):
@@ -57,12 +67,14 @@ class Group(_Record):
         nouns: singular nouns that introduce members ("site", "server", "region").
         ordered: hours and layers are; ``t-1`` may be written then.
         implicit: labels where the text names no member and needs none, as one job; empty where it must.
+        when: symbols that bring the group with them; without them the set is left out. Empty: always there.
     """
 
     name: str
     nouns: tuple[str, ...]
     ordered: bool = False
     implicit: tuple[str, ...] = ()
+    when: tuple[str, ...] = ()
 
 
 class Term(_Record):
@@ -98,6 +110,10 @@ class Model(_Record):
         variables, derived, constraints: in the fields of the typed problem.
         objective: expression in gCO2e.
         boundary: as in the typed problem.
+        pulls: where the optional symbol (key) is given, these are asked for as well: a deadline needs running times.
+        alternatives: sets of optional symbols of which one must be complete, as listed levels or a range of clocks;
+            the first that the text gives is used, and the first of all is asked for where none is.
+        cues: words that speak for this family and no other.
     """
 
     groups: tuple[Group, ...]
@@ -108,6 +124,45 @@ class Model(_Record):
     objective: str
     constraints: tuple[Term, ...] = ()
     boundary: Literal["operational", "operational+embodied"] = "operational"
+    pulls: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    alternatives: tuple[tuple[str, ...], ...] = ()
+    cues: tuple[str, ...] = ()
+
+
+class Fact(_Record):
+    """A sourced figure of a parameter card.
+
+    Attributes:
+        about: symbols that it can stand for, as ``("CI", "CI_0")``.
+        text: what it is.
+        value, low, high: the figure and its range, in ``unit``; equal where the source gives none.
+        unit: in the notation of the typed problem.
+        source: full citation, with the year where the figure has one.
+    """
+
+    about: tuple[str, ...]
+    text: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    source: str = Field(min_length=8)
+
+
+class Worked(_Record):
+    """A family filled with numbers.
+
+    Attributes:
+        family: id of its card.
+        groups: members of each set, as labels or as a count.
+        values: numbers by symbol, in the symbol's unit; nested over its index, or one for all.
+        optimum_g: least grams, worked out independently of the solvers.
+    """
+
+    family: str
+    groups: dict[str, tuple[str, ...] | int]
+    values: dict[str, Numbers]
+    optimum_g: float | None = None
 
 
 class Entry(_Record):
@@ -117,6 +172,7 @@ class Entry(_Record):
         id: ``kind.name``, stable over versions.
         kind: what sort of card.
         title, text, aliases: what is searched; text is plain sentences.
+        stories: short descriptions in other words, searched as well: business words and everyday words.
         symbols: names of the symbols that it speaks of.
         defines: symbol that a formula gives, with its binders in ``forall``.
         forall: binders of ``expr``, over group names, as ``"j in JOB, s in SITE"``.
@@ -127,6 +183,8 @@ class Entry(_Record):
         traps: ids of unit traps to beware of.
         solver_hint: which kind of solver suits.
         model: of a family.
+        facts: figures of a parameter card.
+        worked: of a worked problem; `fill.worked_problem` gives the whole typed problem.
         source: full citation; never empty.
         licence: of what is restated.
     """
@@ -136,6 +194,7 @@ class Entry(_Record):
     title: str
     text: str
     aliases: tuple[str, ...] = ()
+    stories: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     defines: str | None = None
     forall: str = ""
@@ -146,5 +205,7 @@ class Entry(_Record):
     traps: tuple[str, ...] = ()
     solver_hint: str = ""
     model: Model | None = None
+    facts: tuple[Fact, ...] = ()
+    worked: Worked | None = None
     source: str = Field(min_length=8)
     licence: str = ""
