@@ -7,13 +7,14 @@ PIP    := PIP_CONSTRAINT=constraints.txt $(PY) -m pip install --quiet --disable-
 INPUTS := pyproject.toml constraints.txt tools/find_python.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench evaluate lock clean
 
 help:
 	@echo "make demo    set up, run the main job, print the table, write a run directory with an HTML page"
 	@echo "make test    set up, run the tests"
 	@echo "make check   format, lint, types, layers"
 	@echo "make bench   every benchmark of the README (about an hour); JSON under .cache/benchmarks"
+	@echo "make evaluate  put the frozen descriptions to plan --words, print the table"
 	@echo "make lock    resolve the dependencies anew into constraints.txt"
 
 demo: $(VENV)/.demo
@@ -35,6 +36,9 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(PY) benchmarks/run.py
 
+evaluate: $(VENV)/.dev
+	@$(PY) -m evaluation.words.run
+
 lock:
 	@sh tools/lock.sh
 
@@ -52,4 +56,4 @@ $(VENV)/.demo: $(VENV)/.made
 
 $(VENV)/.dev: $(VENV)/.made
 	@echo "gramwise: installing into $(VENV), once" >&2
-	@$(PIP) --editable '.[plan,plot,nvidia,grid,entsoe,dev]' && touch $@ $(VENV)/.demo
+	@$(PIP) --editable '.[plan,plot,nvidia,grid,entsoe,solvers,learn,dev]' && touch $@ $(VENV)/.demo
