@@ -28,6 +28,7 @@ class Figure:
         row, column: headings, where it stands in a table.
         each: "each", "per job", "apiece" was said.
         negated: "not", "never", "other than" governs it.
+        clock: a time of day or the number of an hour, in hours since midnight, rather than a duration.
     """
 
     value: float
@@ -44,6 +45,7 @@ class Figure:
     column: str = ""
     each: bool = False
     negated: bool = False
+    clock: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +56,14 @@ class Run:
         figures: in the order of the text; all in one unit.
         over: what it enumerates if that was said: labels in the same order, or a noun such as "hour"; empty otherwise.
         head: words that name the whole run, lower case.
+        start: clock or number of the first step where ``over`` is a noun of steps ("from 22:00", "slots 1 to 6"); None
+            where it was not said.
     """
 
     figures: tuple[Figure, ...]
     over: tuple[str, ...] = ()
     head: tuple[str, ...] = ()
+    start: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,269 @@
+"""Which things of the text are the members of which set: "three cameras", "Pi, Jetson and the cloud", 24 hours.
+
+Kinds of names (`assemble_clusters`) are paired with the sets of a family by their nouns and by what is told of them: a
+number that only a site can have makes a site. A set without names takes what the text counts under one of its nouns,
+then the length of an enumeration that no other set explains, then the card's implicit member ("the job"). Otherwise it
+stays open, and that is a question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gramwise.core.errors import SourceUnavailable
+from gramwise.optimize.knowledge.entry import Group, Model, Symbol
+
+from .assemble_clusters import Cluster, find_clusters
+from .assemble_cues import Lexicon, stem, stems
+from .assemble_quantity import into
+from .statement import Reading
+
+MOST_MEMBERS = 2000
+ORDINALS = {
+    "first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "sixth": 5, "seventh": 6, "eighth": 7, "last": -1,
+}  # fmt: skip
+"""Positions that ordinal words name."""
+_TRAILING = re.compile(r"^(.*?)[\s_#-]*(\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Elements of a set as found in the text: ``labels`` where they are named, else only how many; and from where."""
+
+    group: str
+    labels: tuple[str, ...] | None
+    size: int
+    source: str
+    noun: str
+    ordered: bool = False
+
+    def position(self, label: str) -> int | None:
+        """0-based place of a member called ``label`` in the text; "job 2" is the second of six jobs."""
+        wanted = _plain(label)
+        if self.labels is not None:
+            for i, own in enumerate(self.labels):
+                if _plain(own) == wanted:
+                    return i
+        first, _, rest = wanted.partition(" ")
+        if first in ORDINALS and (not rest or stem(rest.split()[-1]) == stem(self.noun)):
+            at = ORDINALS[first] if ORDINALS[first] >= 0 else self.size - 1
+            return at if at < self.size else None
+        if self.labels is not None:
+            return None
+        found = _TRAILING.match(wanted)
+        if (
+            found
+            and 1 <= int(found[2]) <= self.size
+            and stem(found[1].strip() or self.noun) == stem(self.noun)
+        ):
+            return int(found[2]) - 1
+        return None
+
+    def name(self, position: int) -> str:
+        """What to call an element."""
+        if self.labels is not None:
+            return self.labels[position]
+        return f"{self.noun} {position + 1}" if self.size > 1 else f"the {self.noun}"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The sets of one family, bound; ``unbound`` are those about which the text says nothing.
+
+    ``matched`` is the share of the sets that the text itself names, counts or enumerates.
+    """
+
+    members: dict[str, Members]
+    unbound: tuple[Group, ...]
+    matched: float
+
+    def where(self, label: str) -> tuple[str, int] | None:
+        """Set and position of a label, None where no set has it."""
+        for name, members in self.members.items():
+            at = members.position(label)
+            if at is not None:
+                return name, at
+        return None
+
+
+def bind_groups(
+    model: Model,
+    reading: Reading,
+    symbols: Mapping[str, Symbol],
+    lexicon: Lexicon,
+    given: Sequence[Members] = (),
+) -> Frame:
+    """The sets of ``model`` with their members in ``reading``.
+
+    Args:
+        model: of a family.
+        reading: the text.
+        symbols: that the family can take, for what is told of whom.
+        lexicon: their cues.
+        given: members that answers have settled.
+    """
+    bound = {m.group: m for m in given}
+    groups = [g for g in model.groups if g.name not in bound]
+    clusters = find_clusters(reading)
+    for group, cluster in _paired(groups, clusters, reading, symbols, lexicon):
+        bound[group.name] = _of_cluster(group, cluster, reading)
+    rest = [g for g in groups if g.name not in bound]
+    for group in list(rest):
+        spanned = _from_runs(group, reading, bound, symbols, loosely=False)
+        counted = _counted(group, reading)
+        members = (spanned or counted) if group.ordered else (counted or spanned)
+        if members is not None:
+            bound[group.name] = members
+            rest.remove(group)
+    matched = len(bound) / max(1, len(model.groups))
+    for group in sorted(rest, key=lambda g: (bool(g.implicit), bool(g.when))):
+        members = _from_runs(group, reading, bound, symbols, loosely=True)
+        if members is None and group.implicit:
+            members = Members(group.name, group.implicit, len(group.implicit), "structure", group.nouns[0])
+        if members is not None:
+            bound[group.name] = members
+    unbound = tuple(g for g in groups if g.name not in bound)
+    return Frame({g.name: bound[g.name] for g in model.groups if g.name in bound}, unbound, matched)
+
+
+def _plain(label: str) -> str:
+    return re.sub(r"^(the|a|an|our|my)\s+", "", re.sub(r"[\s_-]+", " ", label.strip().lower()))
+
+
+def _paired(
+    groups: Sequence[Group],
+    clusters: Sequence[Cluster],
+    reading: Reading,
+    symbols: Mapping[str, Symbol],
+    lexicon: Lexicon,
+) -> list[tuple[Group, Cluster]]:
+    """Sets and kinds of names, best total of nouns and told numbers; a poor pair is not made."""
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError:
+        raise SourceUnavailable(
+            "formulating a problem needs the scipy package: pip install 'gramwise[plan]'"
+        ) from None
+    if not groups or not clusters:
+        return []
+    score = np.zeros((len(groups), len(clusters)))
+    for j, cluster in enumerate(clusters):
+        told = _affinity(cluster, reading, symbols, lexicon)
+        for i, group in enumerate(groups):
+            score[i, j] = (
+                _kinship(group, cluster) + told.get(group.name, 0.0) + 0.02 * min(len(cluster.labels), 8)
+            )
+            if len(cluster.labels) == 1:
+                score[i, j] -= 0.35
+            if (counted := _counted(group, reading)) is not None and counted.size == len(cluster.labels):
+                score[i, j] += 0.25
+    rows, columns = linear_sum_assignment(-score)
+    return [(groups[i], clusters[j]) for i, j in zip(rows, columns, strict=True) if score[i, j] > _LEAST]
+
+
+_LEAST = 0.3
+
+
+def _kinship(group: Group, cluster: Cluster) -> float:
+    """How well the nouns of a kind of names suit a set; part for names that contain such a noun."""
+    best = 0.0
+    for rank, noun in enumerate(stems(n) for n in group.nouns):
+        for own in map(stems, cluster.nouns):
+            if own and (own == noun or own[-1:] == noun):
+                best = max(best, 0.8 - 0.01 * rank)
+        if any(set(noun) <= set(stems(label)) for label in cluster.labels):
+            best = max(best, 0.4)
+    return best
+
+
+def _affinity(
+    cluster: Cluster, reading: Reading, symbols: Mapping[str, Symbol], lexicon: Lexicon
+) -> dict[str, float]:
+    """For each set, the share of what is told of these names that only its members can have."""
+    votes: dict[str, float] = {}
+    figures = [f for f in reading.figures if f.unit and set(f.subjects) & set(cluster.labels)]
+    for figure in figures:
+        fitting = [s for s in symbols.values() if not s.flag and into(figure, s.unit) is not None]
+        weights = {s.name: 0.1 + max(0.0, lexicon.evidence(s.name, figure)) for s in fitting}
+        whole = sum(weights.values())
+        for s in fitting:
+            for g in s.index:
+                votes[g] = votes.get(g, 0.0) + weights[s.name] / whole / len(s.index)
+    return {g: v / max(1, len(figures)) for g, v in votes.items()}
+
+
+def _of_cluster(group: Group, cluster: Cluster, reading: Reading) -> Members:
+    """Named members; names that only pick some of a counted set ("job 2 of six") leave it counted."""
+    noun = cluster.nouns[0] if cluster.nouns else group.nouns[0]
+    counted = _counted(group, reading)
+    if counted is not None and counted.size > len(cluster.labels) and all(map(_one_of_many, cluster.labels)):
+        return counted
+    start, end = cluster.span
+    return Members(
+        group.name, cluster.labels, len(cluster.labels), f"text:{start}-{end}", noun, group.ordered
+    )
+
+
+def _one_of_many(label: str) -> bool:
+    """Whether a name only picks one out of a counted set: "job 2", "first task"."""
+    return bool(_TRAILING.match(label)) or _plain(label).split(" ")[0] in ORDINALS
+
+
+def _counted(group: Group, reading: Reading) -> Members | None:
+    """How many members the text counts under the earliest of the set's nouns."""
+    nouns = [stems(n) for n in group.nouns]
+    best: tuple[int, int, tuple[int, int], str] | None = None
+    said = [
+        (stems(t.noun), t.count, t.spans[0], t.noun)
+        for t in reading.groups
+        if t.count and not t.labels and t.spans
+    ]
+    said += [
+        (stems(f.noun), int(f.value), (f.start, f.end), f.noun)
+        for f in reading.figures
+        if f.noun and not f.unit and f.relation == "is" and not f.each and f.value == int(f.value) >= 2
+    ]
+    for own, count, span, noun in said:
+        rank = next((i for i, n in enumerate(nouns) if own and (own == n or own[-1:] == n)), None)
+        if rank is not None and 1 <= count <= MOST_MEMBERS and (best is None or rank < best[0]):
+            best = rank, int(count), span, noun
+    if best is None:
+        return None
+    _, size, (start, end), noun = best
+    return Members(group.name, None, size, f"text:{start}-{end}", noun, group.ordered)
+
+
+def _from_runs(
+    group: Group, reading: Reading, bound: dict[str, Members], symbols: Mapping[str, Symbol], *, loosely: bool
+) -> Members | None:
+    """The set that an enumeration spans: hours of a forecast, or the only length that no other set explains."""
+    nouns = {stems(n) for n in group.nouns}
+    sizes = {m.size for m in bound.values()}
+    units = [s.unit for s in symbols.values() if group.name in s.index]
+    runs = [
+        r
+        for r in reading.runs
+        if 1 < len(r.figures) <= MOST_MEMBERS and any(into(r.figures[0], u) is not None for u in units)
+    ]
+    for run in runs:
+        said = len(run.over) == 1 and stems(run.over[0]) in nouns
+        headed = any(stem(w) in {n[-1] for n in nouns if n} for w in run.head)
+        if said or (headed and len(run.figures) not in sizes and not loosely):
+            return _spanned(group, run.figures[0].start, run.figures[-1].end, len(run.figures))
+    if not loosely:
+        return None
+    fitting = [r for r in runs if not r.over or (len(r.over) == 1 and stems(r.over[0]) in nouns)]
+    loose = {len(r.figures) for r in fitting} - sizes
+    if len(loose) == 1 and not group.implicit:
+        n = loose.pop()
+        run = next(r for r in fitting if len(r.figures) == n)
+        return _spanned(group, run.figures[0].start, run.figures[-1].end, n)
+    return None
+
+
+def _spanned(group: Group, start: int, end: int, size: int) -> Members:
+    return Members(group.name, None, size, f"text:{start}-{end}", group.nouns[0], group.ordered)

@@ -1,0 +1,83 @@
+"""A figure's value in another unit: same dimension, and three ways of speaking that mean the same.
+
+Hertz of a clock are cycles per second; "10 000 requests a day" are that many requests of the accounted day; and "energy
+per cycle is 0.8 nJ" divides by the cycle that the words name.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gramwise.optimize.typed.findings import Refused
+from gramwise.optimize.typed.units import Unit, parse_unit
+
+from .assemble_cues import stem
+from .statement import Figure
+
+_GRAMS_OF_CARBON = {"g": "gCO2e", "kg": "kgCO2e", "mg": "mgCO2e", "t": "tCO2e"}
+_HERTZ, _CLOCK = parse_unit("1/s"), parse_unit("cycle/s")
+PER_PERIOD = re.compile(r"/(h|hour|d|day|week|month|year)$")
+_DIVISORS = {
+    "cycle": "cycle", "bit": "bit", "byte": "B", "kilobyte": "kB", "megabyte": "MB", "gigabyte": "GB",
+    "mb": "MB", "gb": "GB",
+    "kilobit": "kbit", "megabit": "Mbit", "gigabit": "Gbit", "mbit": "Mbit", "flop": "flop", "gflop": "Gflop",
+    "second": "s", "minute": "min", "hour": "h", "day": "day",
+}  # fmt: skip
+"""Ends of rates that tell how many in a period."""
+COUNTED = frozenset(
+    {"request", "item", "job", "replica", "image", "sample", "round", "client", "user", "frame", "query"}
+)
+"""Units of plain counts."""
+
+_OTHER_TIMES = """
+was were used formerly previously earlier yesterday last former old once until before ago instead replaced would could
+might competitor neighbour example brochure unrelated ignore irrelevant average typical usually annual national compared
+versus than previous past historic historical retired planned next future later
+"""
+_NOT_NOW = frozenset(map(stem, _OTHER_TIMES.split()))
+
+
+def unit_of(figure: Figure) -> Unit | None:
+    """The unit of a figure; None where it has one that nobody knows."""
+    try:
+        return parse_unit(figure.unit)
+    except Refused:
+        return None
+
+
+def into(figure: Figure, unit: str) -> float | None:
+    """The figure's value in ``unit``; None where it measures something else.
+
+    Hertz of a clock are cycles per second; so many requests a day are that many requests, the day being the period
+    that is accounted for; a percentage is never a count.
+    """
+    target = parse_unit(unit)
+    counted = unit in COUNTED
+    if figure.unit in ("percent", "%") and counted:
+        return None
+    for symbol in (figure.unit, _GRAMS_OF_CARBON.get(figure.unit, ""), *_per(figure)):
+        if not symbol and figure.unit:
+            continue
+        try:
+            own = parse_unit(symbol)
+        except Refused:
+            continue
+        clock = own.same(_HERTZ) and target.same(_CLOCK) and figure.unit.endswith("Hz")
+        if own.same(target) or clock:
+            return float(f"{target.from_base(own.to_base(figure.value)):.15g}")
+        if counted and own.same(_HERTZ) and PER_PERIOD.search(figure.unit):
+            return figure.value
+    return None
+
+
+def _per(figure: Figure) -> list[str]:
+    """Units with a divisor that the words before the number say: "energy per cycle is 0.8 nJ"."""
+    words = figure.before
+    said = [words[i + 1].rstrip("s") for i in range(len(words) - 1) if words[i] in ("per", "each", "every")]
+    return [f"{figure.unit}/{_DIVISORS[w]}" for w in said if figure.unit and w in _DIVISORS]
+
+
+def of_other_times(figure: Figure) -> bool:
+    """Whether the words say that the number is of another time or another thing."""
+    near = {stem(w) for w in (*figure.before[-8:], *figure.after[:5])}
+    return bool(near & _NOT_NOW) or figure.negated

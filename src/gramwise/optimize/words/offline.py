@@ -1,0 +1,198 @@
+"""The deterministic formulator: no network, no model, the same draft for the same words, and never an invented number.
+
+Read, decline early, rank families, try the best few, keep the one that explains the text best, check it, and say what
+came out: a problem, questions, a contradiction, or that this is not a problem of this kind. It is the default, the
+fallback where no endpoint is configured, and the baseline that every model has to beat. Method: generative planning,
+section 7.4.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gramwise.core.errors import ConfigError
+from gramwise.optimize.knowledge.base import Base, shipped
+from gramwise.optimize.knowledge.retrieve import Hit, retrieve
+from gramwise.optimize.typed.findings import Finding
+from gramwise.optimize.typed.known import known_from
+from gramwise.optimize.typed.record import Formulator as Author
+from gramwise.optimize.typed.record import Problem
+from gramwise.optimize.typed.validate import validate
+
+from .assemble import Attempt, attempt, in_scope
+from .assemble_lists import with_lists
+from .assemble_problem import questions_of, stated_limits, used_sources, write_problem
+from .assemble_scope import why_out_of_scope
+from .clashes import crossed_limits, impossible_limits, stated_twice
+from .formulator import Answer, Draft, Status
+from .reading import read
+from .statement import Reading
+from .understood import quote, say_back
+
+NAME, VERSION = "offline-rule-based", "1"
+MOST_TRIED = 4
+_STEEP = 8.0  # reciprocal ranks lie close together: this spreads them over 0 to 1
+LEAST_EXPLAINED = 0.3
+"""Share of the text's quantities that a family must explain; below it the formulator abstains."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    tried: Attempt
+    problem: Problem | None
+    explained: float
+    score: float
+
+
+class OfflineFormulator:
+    """Turns English descriptions of carbon problems into typed problems by rules.
+
+    Args:
+        base: cards; the shipped ones where None.
+    """
+
+    name = NAME
+    version = VERSION
+
+    def __init__(self, base: Base | None = None) -> None:
+        self._base = base if base is not None else shipped()
+        self._known = known_from(self._base.entries.values(), self._base.symbols.values())
+
+    def formulate(self, text: str, answers: Sequence[Answer] = ()) -> Draft:
+        """The draft for ``text`` and the answers given so far.
+
+        Raises:
+            ConfigError: empty, too long or unreadable text.
+            SourceUnavailable: scipy is not installed.
+        """
+        started = time.process_time()
+        status, draft = self._draft(text, answers)
+        spent = (("cpu_s", time.process_time() - started),)
+        return Draft(
+            status=status,
+            family=draft.family,
+            problem=draft.problem,
+            findings=draft.findings,
+            questions=draft.questions,
+            reason=draft.reason,
+            understood=draft.understood,
+            spent=spent,
+        )
+
+    def _draft(self, text: str, answers: Sequence[Answer]) -> tuple[Status, Draft]:
+        if not text.strip():
+            raise ConfigError("the description is empty.", fix="Write in plain words what is to be decided.")
+        reading = with_lists(read(text))
+        declined = why_out_of_scope(reading)
+        if declined:
+            return "out_of_scope", Draft(status="out_of_scope", reason=declined)
+        best = self._best(reading, answers)
+        if best is None:
+            return "out_of_scope", Draft(status="out_of_scope", reason=self._unlike())
+        return self._judge(best, reading, answers)
+
+    def _best(self, reading: Reading, answers: Sequence[Answer]) -> _Candidate | None:
+        """The family that explains the text best, None where none explains enough of it."""
+        author = Author(name=self.name, version=self.version)
+        tried = []
+        hits = self._ranked(reading)
+        for hit in hits:
+            near = max(0.0, 1 - _STEEP * (1 - hit.score / hits[0].score)) if hits[0].score else 0.0
+            one = attempt(hit.entry, reading, self._base, answers, near)
+            problem = write_problem(one, reading.text, self._base, author)
+            tried.append(_weigh(one, problem, reading))
+        best = max(tried, key=lambda c: c.score, default=None)
+        return best if best is not None and best.explained >= LEAST_EXPLAINED else None
+
+    def _ranked(self, reading: Reading) -> tuple[Hit, ...]:
+        units = tuple(f.unit for f in reading.figures if f.unit)
+        nouns = tuple(n.noun for n in reading.groups if n.noun)
+        return retrieve(reading.text, units=units, nouns=nouns, k=MOST_TRIED, kind="family")
+
+    def _unlike(self) -> str:
+        titles = "; ".join(e.title.split(":")[0].lower() for e in self._base.of("family"))
+        return f"The description fits none of the problems that are known here: {titles}."
+
+    def _judge(self, best: _Candidate, reading: Reading, answers: Sequence[Answer]) -> tuple[Status, Draft]:
+        tried, problem = best.tried, best.problem
+        questions = questions_of(tried, self._base)
+        symbols = {n: self._base.symbols[n] for n in in_scope(tried.model, tried.family, self._base)}
+        clashes = [*tried.clashes, *stated_twice(tried, symbols), *crossed_limits(tried.arrays)]
+        findings = [*tried.notes]
+        if problem is not None:
+            report = validate(
+                problem, text=reading.text, knowledge=self._known, answers=[a.text for a in answers]
+            )
+            findings += report.findings
+        if not any(f.code == "W402" for f in findings):
+            findings += _unused(tried, problem, reading)
+        if (
+            not clashes
+            and not questions
+            and problem is not None
+            and not any(f.code[:2] in ("E1", "E2", "E3") or f.code == "E404" for f in findings)
+        ):
+            clashes = impossible_limits(problem, stated_limits(tried))
+        understood = say_back(problem, reading.text, tried.family) if problem is not None else ()
+        status: Status = "contradiction" if clashes else "needs_input" if questions else "formulated"
+        reason = ""
+        if clashes:
+            said = [
+                f"{c.message} ({quote(reading.text, c.spans)})" if c.spans else c.message for c in clashes[:3]
+            ]
+            reason = " ".join(said)
+        elif questions:
+            reason = f"{len(questions)} thing{'s are' if len(questions) > 1 else ' is'} not said."
+        return status, Draft(
+            status=status,
+            family=tried.family.id,
+            problem=problem,
+            findings=tuple(findings),
+            questions=questions if status == "needs_input" else (),
+            reason=reason,
+            understood=understood,
+        )
+
+
+def _weigh(tried: Attempt, problem: Problem | None, reading: Reading) -> _Candidate:
+    """How well an attempt explains the text: figures used, sets recognised, little missing, close cards first."""
+    figures = [f for f in reading.figures if f.unit]
+    cited = _cited(tried)
+    explained = sum(f"text:{f.start}-{f.end}" in cited for f in figures) / max(1, len(figures))
+    missing = len(tried.missing) + len(tried.open_groups)
+    score = (
+        2.5 * explained
+        + 0.8 * tried.retrieval
+        + 0.6 * tried.frame.matched
+        - 0.5 * min(missing, 4)
+        - 0.5 * tried.pairing_cost
+    )
+    return _Candidate(tried, problem, explained, score)
+
+
+def _cited(tried: Attempt) -> set[str]:
+    """Sources of the values that matter, those of arrays with gaps included."""
+    used = tried.used()
+    return {s for n, a in tried.arrays.items() if n in used for s in a.sources} | {
+        m.source for m in tried.frame.members.values()
+    }
+
+
+def _unused(tried: Attempt, problem: Problem | None, reading: Reading) -> list[Finding]:
+    """W402 for every number with a unit that the problem does not use."""
+    cited = _cited(tried) | (used_sources(problem) if problem is not None else set())
+    return [
+        Finding(
+            code="W402",
+            where="text",
+            message=f"{reading.text[f.start : f.end]!r} is not used.",
+            fragment=reading.text[f.start : f.end][:80],
+        )
+        for f in reading.figures
+        if f.unit and f"text:{f.start}-{f.end}" not in cited
+    ]
+
+
+PLUGIN = OfflineFormulator

@@ -1,0 +1,264 @@
+"""Which members belong together: of one noun, listed side by side, or carrying numbers of one unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+from .clauses import Piece
+from .members import GENERIC, KINDS, Member, again, named, short_names
+from .numbers import low
+from .phrases import Phrases, dimension
+from .quantities import Quantity
+from .tokens import Token
+from .unitwords import as_carbon, singular
+from .vocabulary import words
+
+_LINKS = frozenset((",", "and", "or", "/", "&", "+"))
+_COPULA = words("groups.copula")
+_GRAMS = ("gCO2e", "kgCO2e", "mgCO2e", "tCO2e")
+_MASSES = ("g", "kg")
+_FILLERS = words("groups.fillers")
+
+
+def members(
+    tokens: list[Token], cuts: list[Piece], found: list[Quantity], seeds: list[Member]
+) -> list[Member]:
+    """All members in the order of first mention with every mention, not yet grouped."""
+    book = named(tokens, found, seeds)
+    Phrases(tokens, cuts, found, book).collect()
+    _merge(book)
+    again(tokens, book, {at for q in found for at in range(q.first, q.last + 1) if q.unit})
+    for member in book.values():
+        member.mentions.sort()
+    kept = sorted(
+        (m for m in book.values() if m.mentions or m.place),
+        key=lambda m: m.place[0] if m.place else tokens[m.mentions[0][0]].start,
+    )
+    taken = {at for q in found for at in range(q.first, q.last + 1) if q.unit}
+    short_names(tokens, kept, taken)
+    return kept
+
+
+def _size(kept: list[Member], root: Callable[[int], int], k: int) -> int:
+    return sum(root(other) == root(k) for other in range(len(kept)))
+
+
+def _merge(book: dict[str, Member]) -> None:
+    """ "workstation" is "borrowed workstation" where only one member ends so."""
+    for key in [k for k in book if " " not in k]:
+        label = book[key].label
+        longer = [
+            other
+            for name, other in book.items()
+            if name != key and (name.split()[-1] == key or other.label.split()[0] == label)
+        ]
+        if len(longer) == 1:
+            longer[0].mentions.extend(book.pop(key).mentions)
+
+
+def elide(tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: list[Member]) -> None:
+    """ "A at 100, B at 200 and C at 300 g/kWh": a bare number takes the unit of its neighbour beyond a name."""
+    named_at = {k for m in kept for a, b in m.mentions for k in range(a, b)}
+    pairs = list(pairwise(found))
+    for order in (pairs, [(right, left) for left, right in reversed(pairs)]):
+        for source, target in order:
+            if not source.unit or not target.bare or source.clock or source.unit.startswith("1/"):
+                continue
+            if cuts[source.clause].sentence != cuts[target.clause].sentence:
+                continue
+            left, right = sorted((source, target), key=lambda q: q.first)
+            gap = range(left.last + 1, right.first)
+            others = [tokens[k].low for k in gap if k not in named_at and tokens[k].kind != "newline"]
+            if (
+                len(others) < len(gap)
+                and len(others) <= 6
+                and sum(w not in _LINKS | _FILLERS | _COPULA for w in others) <= (1 if len(others) < 4 else 0)
+            ):
+                for quantity in found if target.listed >= 0 else [target]:
+                    if quantity is target or (quantity.listed == target.listed and quantity.bare):
+                        quantity.unit, quantity.mass, quantity.per = source.unit, source.mass, source.per
+                        quantity.noun = source.noun
+                        quantity.each = source.each
+
+
+def shorten(tokens: list[Token], cuts: list[Piece], found: list[Quantity]) -> None:
+    """ "15 grams of CO2 per kilowatt-hour ... 240 grams": grams said again are grams per the same thing.
+
+    Holds within three sentences of a full figure, for plain values that are no total, and only for grams; and in
+    lines of one shape ("X to Y: 40 Wh per GB" and below "Y to Z: 90 Wh") for any unit.
+    """
+    full: Quantity | None = None
+    for quantity in found:
+        top, stroke, below = quantity.unit.partition("/")
+        if stroke and quantity.unit.startswith(_GRAMS) and below in ("kWh", "MWh", "Wh", "J", "MJ", "kJ"):
+            full = quantity
+        elif full is not None and top in _GRAMS + _MASSES and not stroke:
+            near = cuts[quantity.clause].sentence - cuts[full.clause].sentence <= 3
+            if near and quantity.relation in ("is", "about"):
+                quantity.unit, quantity.mass = (
+                    as_carbon(quantity.unit) + "/" + full.unit.partition("/")[2],
+                    False,
+                )
+                full = quantity
+    after: Quantity | None = None
+    for quantity in reversed(found):
+        top, stroke, below = quantity.unit.partition("/")
+        if stroke and below == "kWh" and top in _GRAMS:
+            after = quantity
+        elif (
+            after is not None
+            and top in _GRAMS + _MASSES
+            and not stroke
+            and quantity.relation in ("is", "about")
+        ) and cuts[quantity.clause].sentence == cuts[after.clause].sentence:
+            quantity.unit, quantity.mass = as_carbon(quantity.unit) + "/kWh", False
+    rates: dict[str, tuple[int, str]] = {}
+    for quantity in found:
+        top, stroke, _ = quantity.unit.partition("/")
+        sentence = cuts[quantity.clause].sentence
+        if stroke:
+            rates[top] = sentence, quantity.unit
+        elif top in rates and sentence - rates[top][0] <= 6 and low(tokens, quantity.first - 1) == ":":
+            quantity.unit = rates[top][1]
+
+
+def group(tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: list[Member]) -> None:
+    parent = list(range(len(kept)))
+
+    def root(k: int) -> int:
+        while parent[k] != k:
+            parent[k] = parent[parent[k]]
+            k = parent[k]
+        return k
+
+    def join(a: int, b: int) -> None:
+        parent[max(root(a), root(b))] = min(root(a), root(b))
+
+    for member in kept:
+        member.noun = member.noun or _heading(tokens, cuts, member)
+    nouns: dict[str, int] = {}
+    for k, member in enumerate(kept):
+        if member.noun:
+            join(k, nouns.setdefault(member.noun, k))
+    axes: dict[int, int] = {}
+    for k, member in enumerate(kept):
+        if member.axis >= 0:
+            join(k, axes.setdefault(member.axis, k))
+    titles: dict[str, int] = {}
+    for k, member in enumerate(kept):
+        title = member.label.split()[0]
+        if (
+            " " in member.label
+            and title[0].isupper()
+            and "'" not in title
+            and not member.noun
+            and member.axis < 0
+        ):
+            join(k, titles.setdefault(title, k))
+    for left, right in _adjacent(tokens, kept):
+        if _may_join(kept[left], kept[right]):
+            join(left, right)
+    apart = _apart(tokens, cuts, found, kept)
+    for left, right in _same_unit(tokens, cuts, found, kept):
+        if _may_join(kept[left], kept[right]) and kept[left].axis == kept[right].axis:
+            if (
+                _size(kept, root, left) > 1
+                and _size(kept, root, right) > 1
+                and not (kept[left].noun and kept[right].noun)
+            ):
+                continue
+            ours = {k for k in range(len(kept)) if root(k) == root(left)}
+            theirs = {k for k in range(len(kept)) if root(k) == root(right)}
+            if not any((min(a, b), max(a, b)) in apart for a in ours for b in theirs):
+                join(left, right)
+    for k, member in enumerate(kept):
+        member.group = root(k)
+    kept[:] = [m for k, m in enumerate(kept) if m.noun or m.axis >= 0 or _size(kept, root, k) > 1]
+
+
+def _heading(tokens: list[Token], cuts: list[Piece], member: Member) -> str:
+    """The plural noun of the heading that a bullet stands under: "Sites:"."""
+    if not member.mentions:
+        return ""
+    first = member.mentions[0][0]
+    piece = next((p for p in cuts if p.first <= first < p.stop), None)
+    if piece is None or not piece.bullet or not piece.heading or first > piece.first + 2:
+        return ""
+    last = piece.heading.split()[-1].lower()
+    return singular(last) if singular(last) in GENERIC else ""
+
+
+def _may_join(a: Member, b: Member) -> bool:
+    """Things of two nouns stay apart, but for places and machines, which are both where work runs."""
+    where = frozenset(KINDS) | {"", "base station", "server", "gateway", "node", "datacentre"}
+    return not a.noun or not b.noun or a.noun == b.noun or (a.noun in where and b.noun in where)
+
+
+def _adjacent(tokens: list[Token], kept: list[Member]) -> Iterable[tuple[int, int]]:
+    """Pairs of members that stand side by side in an enumeration."""
+    spans = sorted((a, b, k) for k, member in enumerate(kept) for a, b in member.mentions)
+    for (_, stop, left), (first, _, right) in pairwise(spans):
+        between = [t.low for t in tokens[stop:first] if t.kind != "newline"]
+        links = [word for word in between if word in _LINKS]
+        if links and len(between) <= 4 and left != right and all(w in _LINKS | _FILLERS for w in between):
+            yield left, right
+
+
+def _same_unit(
+    tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: list[Member]
+) -> Iterable[tuple[int, int]]:
+    """Pairs of members that are the nearest to numbers of one unit."""
+    spans = sorted((a, b, k) for k, member in enumerate(kept) for a, b in member.mentions)
+    first_of: dict[tuple[str, int], int] = {}
+    at = 0
+    for quantity in found:
+        if not quantity.unit or quantity.clock:
+            continue
+        piece = cuts[quantity.clause]
+        while at + 1 < len(spans) and spans[at + 1][0] < quantity.first:
+            at += 1
+        if not spans:
+            return
+        owner = spans[at][2]
+        if not piece.first <= spans[at][0] < quantity.first or _leads(
+            tokens, quantity, spans[at + 1 : at + 2]
+        ):
+            following = [s for s in spans[at : at + 2] if quantity.last < s[0] < piece.stop][:1]
+            if not _leads(tokens, quantity, following):
+                continue
+            owner = following[0][2]
+        other = first_of.setdefault((dimension(quantity.unit), kept[owner].axis), owner)
+        if other != owner:
+            yield other, owner
+
+
+def _apart(
+    tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: list[Member]
+) -> set[tuple[int, int]]:
+    """Pairs that one number is said of at once ("North's footage takes the laptop 20 minutes"): never of one group."""
+    spans = sorted((a, b, k) for k, member in enumerate(kept) for a, b in member.mentions)
+    pairs: set[tuple[int, int]] = set()
+    behind = 0
+    for quantity in found:
+        first = max(behind, cuts[quantity.clause].first)
+        here = [s for s in spans if first <= s[0] < quantity.first]
+        behind = quantity.last + 1
+        following = [s for s in spans if s[0] > quantity.last][:1]
+        if _leads(tokens, quantity, following):
+            here.extend(following)
+        for (_, stop, left), (start, _, right) in pairwise(here):
+            between = [t.low for t in tokens[stop:start]]
+            if left != right and not any(w in _LINKS | {";", ":"} for w in between):
+                pairs.add((min(left, right), max(left, right)))
+    return pairs
+
+
+def _leads(tokens: list[Token], quantity: Quantity, following: list[tuple[int, int, int]]) -> bool:
+    """Whether the number stands before its name: "100 g/kWh at A"."""
+    if not following:
+        return False
+    between = [t.low for t in tokens[quantity.last + 1 : following[0][0]]]
+    if between == ["("]:
+        return True
+    return len(between) <= 3 and bool(between) and between[0] in ("at", "in", "for", "on", "from", "of")

@@ -1,0 +1,214 @@
+"""Words around a number that make it a limit, a figure for each one, or something denied."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from gramwise.optimize.words.statement import Relation
+
+from .numbers import low
+from .quantities import Quantity
+from .tokens import Token
+from .vocabulary import phrases, words
+
+_ABOUT = words("limits.about")
+_THROUGH = words("limits.through")
+_STEPS = words("limits.steps")
+_SKIPPED = words("limits.skipped")
+_UNTIL = words("limits.until")
+_AT_ONCE = (
+    ("at", "a", "time"),
+    ("at", "once"),
+    ("at", "the", "same", "time"),
+    ("simultaneously",),
+    ("in", "parallel"),
+)
+_EACH = frozenset(["each", "every", "apiece"])
+_NOBODY = frozenset(["no", "none", "nothing", "nobody", "neither"])
+_NOT = words("limits.not")
+
+
+_BEFORE: dict[Relation, tuple[tuple[str, ...], ...]] = {
+    "at_most": phrases("phrase.most_before"),
+    "at_least": phrases("phrase.least_before"),
+}
+_AFTER: dict[Relation, tuple[tuple[str, ...], ...]] = {
+    "at_most": phrases("phrase.most_after"),
+    "at_least": phrases("phrase.least_after"),
+}
+
+
+def mark(tokens: list[Token], found: list[Quantity], starts: list[int]) -> None:
+    """Sets relation, each and negated of every quantity; ``starts[k]`` is where quantity k's clause begins."""
+    for k, quantity in enumerate(found):
+        left = max(starts[k], found[k - 1].last + 1 if k else 0, quantity.first - 14)
+        stop = found[k + 1].first if k + 1 < len(found) else len(tokens)
+        quantity.relation, used = _relation(tokens, quantity, left, stop)
+        quantity.each = quantity.each or _each(tokens, quantity, starts[k], stop)
+        quantity.negated = _negated(tokens, quantity, left, used)
+    for left_q, right_q in pairwise(found):
+        if left_q.range == "low" and right_q.range == "high":
+            left_q.relation = right_q.relation = "between"
+        elif right_q.listed >= 0 and right_q.listed == left_q.listed and right_q.relation == "is":
+            right_q.relation = left_q.relation
+        if right_q.tolerance:
+            right_q.relation = "about"
+        if left_q.listed >= 0 and left_q.listed == right_q.listed and right_q.each:
+            _each_back(found, left_q.listed)
+
+
+def _each_back(found: list[Quantity], listed: int) -> None:
+    for quantity in found:
+        if quantity.listed == listed:
+            quantity.each = True
+
+
+def _relation(
+    tokens: list[Token], quantity: Quantity, left: int, stop: int
+) -> tuple[Relation, tuple[int, int]]:
+    after = tuple(low(tokens, quantity.last + 1 + k) for k in range(4) if quantity.last + 1 + k < stop)
+    for name, endings in _AFTER.items():
+        if any(after[: len(phrase)] == phrase for phrase in endings):
+            return name, (quantity.first, quantity.first)
+    if quantity.noun and not quantity.unit and _at_once(tokens, quantity, stop):
+        return "at_most", (quantity.first, quantity.first)
+    words = [t.low for t in tokens[left : quantity.first]]
+    if words and words[-1] in ("€", "$", "£", "("):
+        words = words[:-1]
+    if words and words[-1] in _ABOUT:
+        words = words[:-1]
+        about = True
+    else:
+        about = False
+    clock = _clock(words, quantity)
+    if clock:
+        return clock, (left + len(words) - 1, quantity.first)
+    for end in range(len(words), max(len(words) - 7, 0), -1):
+        hit = _hit(words, end, quantity)
+        if hit is not None:
+            return hit[0], (left + hit[1], quantity.first)
+        if words[end - 1] not in _THROUGH and len(words) - end >= 3:
+            break
+    if _deadline(words, quantity):
+        return "at_most", (quantity.first, quantity.first)
+    return ("about" if about else "is"), (quantity.first, quantity.first)
+
+
+def _at_once(tokens: list[Token], quantity: Quantity, stop: int) -> bool:
+    """ "One job at a time", "two copies at once"."""
+    behind = [low(tokens, at) for at in range(quantity.last + 1, min(stop, quantity.last + 9))]
+    return any(tuple(behind[k : k + len(p)]) == p for p in _AT_ONCE for k in range(min(4, len(behind))))
+
+
+def _hit(words: list[str], end: int, quantity: Quantity) -> tuple[Relation, int] | None:
+    """A limit phrase that ends at a place; the longest wins, so that "no less than" is not "less than"."""
+    best: tuple[int, Relation] | None = None
+    for name, openings in _BEFORE.items():
+        for phrase in openings:
+            size = len(phrase)
+            if size <= end and tuple(words[end - size : end]) == phrase and (best is None or size > best[0]):
+                if phrase == ("over",) and quantity.unit in ("h", "day", "week", "month", "year", "min", "s"):
+                    continue
+                if (
+                    phrase in (("above",), ("inside",), ("limit",), ("budget",))
+                    and end != len(words)
+                    and words[end] == ","
+                ):
+                    continue
+                best = (size, name)
+    if best is None:
+        return None
+    size, name = best
+    lead = words[max(0, end - size - 6) : end - size]
+    phrase_text = " ".join(words[end - size : end])
+    if (
+        any(word in _NOT | _NOBODY or word.endswith("n't") for word in lead)
+        and size <= 2
+        and "not" not in phrase_text
+    ):
+        if phrase_text in ("below", "under", "less than", "fewer than", "lower than"):
+            return "at_least", end - size
+        if phrase_text in (
+            "above",
+            "over",
+            "more than",
+            "exceed",
+            "higher than",
+            "greater than",
+            "longer than",
+            "beyond",
+        ):
+            return "at_most", end - size
+        if phrase_text in ("exceeds",):
+            return "at_most", end - size
+    return name, end - size
+
+
+def _clock(words: list[str], quantity: Quantity) -> Relation | None:
+    """ "by 6 am", "before 14:00", "from 22:00", "not before 9"."""
+    if not quantity.clock and not (quantity.noun in _STEPS and not quantity.unit):
+        return None
+    last = [word for word in words[-6:] if word not in _SKIPPED]
+    if not last:
+        return None
+    if last[-2:] == ["end", "of"] and (set(words[-8:]) & _UNTIL):
+        return "at_most"
+    if last[-2:] == ["start", "of"] and set(words[-9:]) & {
+        "released",
+        "release",
+        "available",
+        "earliest",
+        "before",
+        "arrives",
+    }:
+        return "at_least"
+    if last[-1] == "before" and any(w in _NOT or w.endswith("n't") for w in words[-6:]):
+        return "at_least"
+    if last[-1] in ("by", "before", "until", "till", "to", "than") or last[-2:] == ["later", "than"]:
+        if "not" in last and last[-1] == "before":
+            return "at_least"
+        return "at_least" if last[-2:] == ["earlier", "than"] else "at_most"
+    if last[-1] in ("from", "after", "since", "starting", "onwards", "past"):
+        return "at_least"
+    return None
+
+
+def _deadline(words: list[str], quantity: Quantity) -> bool:
+    """ "The deadline for a reply is 2 s", "must answer in 2 s"."""
+    if quantity.unit not in ("s", "ms", "min", "h", "us", "day"):
+        return False
+    if any(word in ("deadline", "deadlines", "due") for word in words[-8:]):
+        return True
+    must = any(word in ("must", "should", "needs", "need", "has", "have", "within") for word in words[-9:])
+    return must and bool(words) and words[-1] in ("in", "inside", "under") and "must" in words[-9:]
+
+
+def _each(tokens: list[Token], quantity: Quantity, start: int, stop: int) -> bool:
+    behind = [low(tokens, quantity.last + k) for k in range(1, 6) if quantity.last + k < stop]
+    if behind[:1] and (behind[0] in _EACH or behind[:2] == ["a", "piece"]):
+        return True
+    for word in behind:
+        if word in (",", ".", ";", "and"):
+            break
+        if word in ("each", "apiece", "every"):
+            return True
+    before = [t.low for t in tokens[max(start, quantity.first - 40) : quantity.first]]
+    for at in range(len(before) - 1, -1, -1):
+        if before[at] in (",", ";", "(", ")") and at > 3:
+            before = before[at:]
+            break
+    return any(word in ("each", "every", "apiece") for word in before[-12:]) or before[:1] == ["one"]
+
+
+def _negated(tokens: list[Token], quantity: Quantity, left: int, used: tuple[int, int]) -> bool:
+    """A denial that is not part of a limit phrase."""
+    limit = quantity.relation in ("at_most", "at_least")
+    for at in range(quantity.first - 1, max(left, quantity.first - 5) - 1, -1):
+        word = tokens[at].low
+        if word in (",", ";", "(", ")", ":") or (word in ("without", "except") and quantity.first - at > 2):
+            return False
+        if (word in _NOT or word.endswith("n't")) and not limit:
+            return True
+        if word == "other" and low(tokens, at + 1) == "than":
+            return True
+    return False
