@@ -1,0 +1,1 @@
+"""How the descriptions and their truths were made; `freeze` writes the files."""

@@ -1,0 +1,1 @@
+"""The half that nobody who builds a formulator may look at."""
