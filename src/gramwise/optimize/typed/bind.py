@@ -6,6 +6,7 @@ once. Faults come out as findings of passes 1 and 2, all of them rather than the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from .findings import Finding, Refused
-from .nodes import Index, Node, Ref, Scope, Sum, walk
+from .nodes import Binary, Call, Index, Node, Number, Power, Ref, Scope, Sum, walk
 from .parse import parse_expression, parse_scope
 from .record import Constraint, Param, Problem, Variable
 from .units import Unit, parse_unit
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_VARIABLES = 200_000
+MOST_ELEMENTS = 1_000_000  # of one array
+MOST_DECLARATIONS = 2_000  # of one kind
+MOST_PARTS = 20_000  # nodes of all expressions together
+MOST_BINDERS = 12  # of a scope and the sums inside it
+MOST_INDICES = 8
+MOST_FINDINGS = 100  # a problem with more faults than this is not read to its end
 _T = TypeVar("_T")
 
 
@@ -50,7 +57,7 @@ class BoundVariable:
     @property
     def size(self) -> int:
         """How many scalars."""
-        return int(np.prod(self.shape, dtype=int))
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +119,29 @@ def bind(problem: Problem) -> tuple[Bound | None, list[Finding]]:
     return _Binder(problem).run()
 
 
+class _Enough(Exception):
+    """So many faults that reading on helps nobody."""
+
+
 class _Binder:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.findings: list[Finding] = []
         self.sets = {s.name: s for s in problem.sets}
         self.sizes = {s.name: s.count for s in problem.sets}
+        self.labels = {s.name: frozenset(s.labels or ()) for s in problem.sets}
         self.indices: dict[str, tuple[str, ...]] = {}
+        self.param_names = {p.name for p in problem.params}
+        self.parts = 0
 
     def run(self) -> tuple[Bound | None, list[Finding]]:
+        try:
+            return self._run()
+        except _Enough:
+            return None, self.findings
+
+    def _run(self) -> tuple[Bound | None, list[Finding]]:
+        self._check_counts()
         self._check_sets()
         self._check_distinct()
         params: dict[str, BoundParam] = {}
@@ -146,11 +167,29 @@ class _Binder:
         try:
             return make()
         except Refused as refused:
-            self.findings.append(refused.at(where))
+            self._add(refused.at(where))
             return None
 
     def _say(self, code: str, where: str, message: str, fix: str = "") -> None:
-        self.findings.append(Finding(code=code, where=where, message=message, fix=fix))
+        self._add(Finding(code=code, where=where, message=message, fix=fix))
+
+    def _add(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        if len(self.findings) >= MOST_FINDINGS:
+            raise _Enough
+
+    def _check_counts(self) -> None:
+        p = self.problem
+        for kind, many in (
+            ("sets", p.sets),
+            ("params", p.params),
+            ("variables", p.variables),
+            ("derived", p.derived),
+            ("constraints", p.constraints),
+        ):
+            if len(many) > MOST_DECLARATIONS:
+                self._say("E103", kind, f"at most {MOST_DECLARATIONS} of a kind, not {len(many)}.")
+                raise _Enough
 
     def _check_sets(self) -> None:
         for s in self.problem.sets:
@@ -175,11 +214,15 @@ class _Binder:
                 if record.name in seen:
                     self._say("E101", f"{kind} {record.name}", "another declaration has this name.")
                 seen.add(record.name)
-        for i, name in enumerate(c.name for c in p.constraints):
-            if name in [c.name for c in p.constraints[:i]]:
-                self._say("E101", f"constraint {name}", "another constraint has this name.")
+        constraints: set[str] = set()
+        for c in p.constraints:
+            if c.name in constraints:
+                self._say("E101", f"constraint {c.name}", "another constraint has this name.")
+            constraints.add(c.name)
 
     def _shape(self, index: tuple[str, ...]) -> tuple[int, ...]:
+        if len(index) > MOST_INDICES:
+            raise Refused("E103", f"at most {MOST_INDICES} subscripts, not {len(index)}.")
         for name in index:
             if name not in self.sizes:
                 raise Refused("E202", f"there is no set {name!r}.", fragment=name)
@@ -192,7 +235,7 @@ class _Binder:
             if param.kind != "open":
                 raise Refused("E404", "a parameter without values is of kind open.")
             return BoundParam(param.index, unit, None)
-        if int(np.prod(shape, dtype=int)) > 1_000_000:
+        if math.prod(shape) > MOST_ELEMENTS:
             raise Refused("E103", "an array has at most a million elements.")
         try:
             given = np.asarray(param.values, dtype=np.float64)
@@ -200,9 +243,12 @@ class _Binder:
             raise Refused("E204", "rows have unequal lengths.") from None
         if given.ndim and given.shape != shape:
             raise Refused("E204", f"values have shape {given.shape}, the index {param.index} has {shape}.")
-        values = np.broadcast_to(given if unit.log else given * unit.factor, shape).copy()
-        values.setflags(write=False)
-        return BoundParam(param.index, unit, values)
+        with np.errstate(over="ignore"):
+            base = given if unit.log else given * unit.factor
+        if not np.isfinite(base).all():
+            raise Refused("E103", f"a value in {unit.symbol} leaves the range of numbers.")
+        base.setflags(write=False)
+        return BoundParam(param.index, unit, np.broadcast_to(base, shape))
 
     def _variables(self, params: Mapping[str, BoundParam]) -> dict[str, BoundVariable]:
         bound: dict[str, BoundVariable] = {}
@@ -221,7 +267,7 @@ class _Binder:
         if unit.log:
             raise Refused("E302", "a variable is not in decibels.")
         shape = self._shape(v.index)
-        if int(np.prod(shape, dtype=int)) > MOST_VARIABLES:
+        if math.prod(shape) > MOST_VARIABLES:
             raise Refused("E103", f"at most {MOST_VARIABLES} scalar variables.")
         lower, upper = (self._limit(b, v, unit, shape, params) for b in (v.lower, v.upper))
         if v.domain == "binary" and (v.lower, v.upper) != (0.0, 1.0) and (v.lower, v.upper) != (0, 1):
@@ -237,6 +283,8 @@ class _Binder:
         params: Mapping[str, BoundParam],
     ) -> NDArray[np.float64]:
         if not isinstance(given, str):
+            if not math.isfinite(unit.to_base(given)):
+                raise Refused("E103", f"the bound {given:g} {unit.symbol} leaves the range of numbers.")
             return np.full(shape, unit.to_base(given))
         param = params.get(given)
         if param is None:
@@ -322,23 +370,48 @@ class _Binder:
             if b.name in inner or b.name in self.indices or b.name in self.sizes:
                 raise Refused("E204", f"the binder {b.name!r} hides another name.", fragment=b.name)
             inner[b.name] = b.set
+        if len(inner) > MOST_BINDERS:
+            raise Refused("E103", f"at most {MOST_BINDERS} binders stand inside each other.")
         for condition in scope.where:
             for side in (condition.left, condition.right):
                 self._check(side, inner, inside_where=True)
         return inner
 
     def _check(self, node: Node, binders: dict[str, str], *, inside_where: bool) -> bool:
+        self.parts += 1
+        if self.parts > MOST_PARTS:
+            self._say("E103", "problem", f"all expressions together have at most {MOST_PARTS} parts.")
+            raise _Enough
         match node:
+            case Number():
+                parse_unit(node.unit)
             case Ref():
                 self._check_ref(node, binders, inside_where=inside_where)
             case Sum():
                 if inside_where:
                     raise Refused("E201", "a condition holds no sum.")
                 self._check(node.body, self._check_scope(node.scope, binders), inside_where=False)
+            case Call("pwl"):
+                self._check(node.args[0], binders, inside_where=inside_where)
+                self._check_corners(node)
             case _:
                 for child in _children(node):
                     self._check(child, binders, inside_where=inside_where)
         return True
+
+    def _check_corners(self, call: Call) -> None:
+        over = {
+            self.indices.get(a.name)
+            if isinstance(a, Ref) and not a.indices and a.name in self.param_names
+            else None
+            for a in call.args[1:]
+        }
+        if len(over) != 1 or None in over or len(next(iter(over)) or ()) != 1:
+            raise Refused(
+                "E204",
+                "pwl(x, xs, ys) takes the names of two parameters over one and the same set.",
+                fragment="pwl",
+            )
 
     def _check_ref(self, ref: Ref, binders: dict[str, str], *, inside_where: bool) -> None:
         if ref.name in binders and not ref.indices:
@@ -352,7 +425,7 @@ class _Binder:
         index = self.indices.get(ref.name)
         if index is None:
             raise self._unknown(ref.name)
-        if inside_where and not any(p.name == ref.name for p in self.problem.params):
+        if inside_where and ref.name not in self.param_names:
             raise Refused(
                 "E204", f"a condition may use parameters only, not {ref.name!r}.", fragment=ref.name
             )
@@ -364,7 +437,9 @@ class _Binder:
             self._check_index(ref.name, given, wanted, binders)
 
     def _check_index(self, name: str, given: Index, wanted: str, binders: dict[str, str]) -> None:
-        declared = self.sets[wanted]
+        declared = self.sets.get(wanted)
+        if declared is None:
+            return  # told where the array is declared
         if given.position is not None:
             if not 1 <= given.position <= declared.count:
                 raise Refused(
@@ -383,7 +458,7 @@ class _Binder:
                 )
         else:
             label = given.label if given.label is not None else given.name
-            if given.shift or declared.labels is None or label not in declared.labels:
+            if given.shift or declared.labels is None or label not in self.labels[wanted]:
                 raise Refused(
                     "E202",
                     f"{wanted} has no element {label!r}, and no binder has that name.",
@@ -393,15 +468,15 @@ class _Binder:
     def _unknown(self, name: str) -> Refused:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, self.indices, n=1)
+        # Names of the same first letter only, so that thousands of wrong names are refused in no time.
+        alike = [n for n in self.indices if n[0] == name[0]][:200]
+        near = get_close_matches(name, alike, n=1)
         return Refused(
             "E202", f"there is no {name!r}.", fix=f"Did you mean {near[0]}?" if near else "", fragment=name
         )
 
 
 def _children(node: Node) -> tuple[Node, ...]:
-    from .nodes import Binary, Call, Power
-
     match node:
         case Binary():
             return (node.left, node.right)

@@ -8,7 +8,8 @@
     scope  = name "in" SET { "," name "in" SET } [ "where" condition { "and" condition } ]
     index  = name [ ("+" | "-") integer ] | integer | 'label'
 
-``sum(j in JOB) a[j]*b[j] + c`` sums the product and then adds c. Caps: 64 000 characters, depth 16, 400 nodes.
+``sum(j in JOB) a[j]*b[j] + c`` sums the product and then adds c. Caps: 64 000 characters, depth 16, 400 nodes,
+8 binders to a scope.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ from .nodes import (
 MOST_CHARACTERS = 64_000
 MOST_DEPTH = 16
 MOST_NODES = 400
+MOST_BINDERS = 8
+_KEPT_CHARACTERS = (
+    2_000  # longer texts are parsed anew each time, so that the memory of the caches is bounded
+)
 _KEYWORDS = {"sum", "in", "where", "and", "forall"} | set(FUNCTIONS)
 
 _TOKEN = re.compile(
@@ -48,32 +53,42 @@ _TOKEN = re.compile(
 )
 
 
-@lru_cache(maxsize=8192)
 def parse_expression(text: str) -> Node:
     """The tree of ``text``.
 
     Raises:
         Refused: E201 with what was expected and where.
     """
-    reader = _Reader(text)
-    node = reader.expression(0)
-    reader.end()
-    return node
+    return _kept_expression(text) if len(text) <= _KEPT_CHARACTERS else _read_expression(text)
 
 
-@lru_cache(maxsize=8192)
 def parse_scope(text: str) -> Scope:
     """What a ``forall`` ranges over; nothing for an empty text.
 
     Raises:
         Refused: E201.
     """
+    return _kept_scope(text) if len(text) <= _KEPT_CHARACTERS else _read_scope(text)
+
+
+def _read_expression(text: str) -> Node:
+    reader = _Reader(text)
+    node = reader.expression(0)
+    reader.end()
+    return node
+
+
+def _read_scope(text: str) -> Scope:
     if not text.strip():
         return Scope()
     reader = _Reader(text)
     scope = reader.scope(0)
     reader.end()
     return scope
+
+
+_kept_expression = lru_cache(maxsize=4096)(_read_expression)
+_kept_scope = lru_cache(maxsize=4096)(_read_scope)
 
 
 class _Reader:
@@ -127,6 +142,8 @@ class _Reader:
             while self._peek() == "and":
                 self._next()
                 where.append(self._condition(depth))
+        if len(binders) > MOST_BINDERS:
+            raise Refused("E201", f"a scope has at most {MOST_BINDERS} binders.")
         if len({b.name for b in binders}) < len(binders):
             raise Refused(
                 "E201", "each binder has a name of its own.", fragment=", ".join(b.name for b in binders)
@@ -288,7 +305,7 @@ class _Reader:
 
     def _deeper(self, depth: int) -> int:
         # One level of grammar is three calls, so that depth counts parentheses, sums and calls.
-        if depth > 4 * MOST_DEPTH:
+        if depth > 3 * MOST_DEPTH + 2:
             raise Refused("E201", f"an expression is at most {MOST_DEPTH} deep.")
         return depth + 1
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -28,13 +29,23 @@ _Row: TypeAlias = tuple[float, ...]
 Values: TypeAlias = float | _Row | tuple[_Row, ...] | tuple[tuple[_Row, ...], ...]
 
 
-def _nested(value: object) -> object:
-    """Lists to tuples, numbers to floats; anything else is left to the message of the type."""
-    if isinstance(value, list | tuple):
-        return tuple(_nested(v) for v in value)
+def _nested(value: object, depth: int = 0) -> object:
+    """Lists to tuples, numbers to floats.
+
+    Raises:
+        ValueError: anything that is not a finite number or three levels of lists of them.
+    """
+    if isinstance(value, list | tuple) and depth < 3:
+        return tuple(_nested(v, depth + 1) for v in value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("values are numbers, or lists of lists of numbers")
-    return float(value)
+        raise ValueError("values are numbers, or lists of numbers, three levels deep at most")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("values are finite numbers")
+    return number
 
 
 def _values(value: object) -> object:
@@ -119,7 +130,10 @@ class Param(_Record):
 
 
 class Variable(_Record):
-    """A decision. Both bounds are required: numbers in ``unit``, or names of parameters over (part of) ``index``."""
+    """A decision. Both bounds are required: numbers in ``unit``, or names of parameters over (part of) ``index``.
+
+    A number other than 0, 1 or the size of a set is a quantity of the world: ``source`` says where it stands.
+    """
 
     name: Name
     text: str = ""
@@ -128,6 +142,7 @@ class Variable(_Record):
     lower: float | Name
     upper: float | Name
     unit: str = "1"
+    source: str = "structure"
 
 
 class Derived(_Record):
@@ -142,7 +157,7 @@ class Derived(_Record):
 
 
 class Objective(_Record):
-    """What is minimised, in grams CO2e."""
+    """What is minimised, in grams CO2e. ``source`` is that of the numbers written in ``expr`` and of the horizon."""
 
     sense: Literal["min"] = "min"
     unit: str = "gCO2e"
@@ -150,6 +165,7 @@ class Objective(_Record):
     horizon_s: float | None = Field(default=None, gt=0)
     boundary: Literal["operational", "operational+embodied"] = "operational"
     text: str = ""
+    source: str = "structure"
 
 
 class Constraint(_Record):

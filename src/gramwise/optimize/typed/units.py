@@ -86,7 +86,7 @@ node nodes site sites slot slots batch batches device devices message messages c
 # symbols of one meaning | prefixes | factor | dimension
 _ROWS: tuple[tuple[str, str, float, Dimension], ...] = (
     ("J joule joules", "n u µ m k M G T", 1.0, _vector(J=1)),
-    ("Wh", "u m k M G T", _HOUR, _vector(J=1)),
+    ("Wh", "n u µ m k M G T", _HOUR, _vector(J=1)),
     ("W watt watts", "n u µ m k M G T", 1.0, _WATT),
     ("Ws", "m k", 1.0, _vector(J=1)),
     ("eV", "k M", 1.602176634e-19, _vector(J=1)),
@@ -101,7 +101,7 @@ _ROWS: tuple[tuple[str, str, float, Dimension], ...] = (
     ("B byte bytes", "k K M G T P", 8.0, _vector(bit=1)),
     ("bps", "k M G", 1.0, _vector(bit=1, s=-1)),
     ("cycle cycles", "k M G T", 1.0, _vector(cycle=1)),
-    ("flop FLOP ", "k M G T P E", 1.0, _vector(flop=1)),
+    ("flop FLOP", "k M G T P E", 1.0, _vector(flop=1)),
     ("FLOPS flops FLOP_per_s", "k M G T P E", 1.0, _vector(flop=1, s=-1)),
     ("OPS", "k M G T P", 1.0, _vector(flop=1, s=-1)),
     ("MAC", "k M G T", 2.0, _vector(flop=1)),
@@ -120,48 +120,27 @@ _ROWS: tuple[tuple[str, str, float, Dimension], ...] = (
 )
 
 _REFUSED = {"C", "°C", "degC", "celsius", "F", "°F", "degF", "fahrenheit", "kelvin"}
-_centi = {"cm": 1e-2}
+
+
+_PREFIXED = "bit bits bps byte bytes cycle cycles flop flops gCO2e gCO2 gCO2eq tCO2e tCO2 tCO2eq"
+"""Symbols written out that still take a prefix, as in ``Mbit`` and ``kgCO2e``; other words do not: no ``mminutes``."""
 
 
 def _table() -> dict[str, Unit]:
     table: dict[str, Unit] = {}
+    prefixed = _PREFIXED.split()
     for symbols, prefixes, factor, dims in _ROWS:
         for symbol in symbols.split():
             table[symbol] = Unit(symbol, factor, dims)
-        first = symbols.split()
-        short = [
-            s
-            for s in first
-            if len(s) <= 2
-            or s[0].isupper()
-            or s
-            in {
-                "bit",
-                "bits",
-                "bps",
-                "byte",
-                "bytes",
-                "cycle",
-                "cycles",
-                "flop",
-                "flops",
-                "gCO2e",
-                "gCO2",
-                "gCO2eq",
-                "tCO2e",
-                "tCO2",
-                "tCO2eq",
-            }
-        ]
-        for symbol in short:
+        for symbol in symbols.split():
+            if len(symbol) > 2 and not symbol[0].isupper() and symbol not in prefixed:
+                continue
             for prefix in prefixes.split():
                 table.setdefault(prefix + symbol, Unit(prefix + symbol, factor * _POWERS[prefix], dims))
-    for symbol in ("B", "bit", "byte", "bytes"):
+    for symbol, bits in (("B", 8.0), ("byte", 8.0), ("bytes", 8.0), ("bit", 1.0)):
         for prefix, factor in _BINARY.items():
-            table[prefix + symbol] = Unit(
-                prefix + symbol, factor * (1.0 if symbol == "bit" else 8.0), _vector(bit=1)
-            )
-    table["cm"] = Unit("cm", _centi["cm"], _vector(m=1))
+            table[prefix + symbol] = Unit(prefix + symbol, factor * bits, _vector(bit=1))
+    table["cm"] = Unit("cm", 1e-2, _vector(m=1))
     table["dB"] = Unit("dB", 1.0, NONE, log=True)
     table["dBm"] = Unit("dBm", 1e-3, _WATT, log=True)
     table["dBW"] = Unit("dBW", 1.0, _WATT, log=True)
@@ -186,7 +165,7 @@ def parse_unit(text: str) -> Unit:
     """
     if len(text) > _LONGEST:
         raise Refused("E301", "a unit is no longer than 60 characters.", fragment=text)
-    tokens = _tokens(text)
+    tokens = _tokens(text.replace("μ", "µ"))  # Greek mu and the micro sign look the same
     if not tokens:
         return Unit("1", 1.0, NONE)
     if len(tokens) == 1 and tokens[0] in SYMBOLS and SYMBOLS[tokens[0]].log:
@@ -208,7 +187,7 @@ def parse_unit(text: str) -> Unit:
             elif not first:
                 raise Refused("E301", f"{text!r} is no unit: write * or / between symbols.", fragment=text)
             f, d = atom(depth)
-            factor *= f**sign
+            factor = _in_range(factor * f if sign > 0 else factor / f, text)
             dims = tuple(a + sign * b for a, b in zip(dims, d, strict=True))
             first, sign = False, 1
         if first:
@@ -232,13 +211,27 @@ def parse_unit(text: str) -> Unit:
         if position < len(tokens) and tokens[position].startswith("^"):
             power = float(tokens[position][1:])
             position += 1
-            factor, dims = factor**power, tuple(power * d for d in dims)
+            factor, dims = _raised(factor, power, text), tuple(power * d for d in dims)
         return factor, dims
 
     factor, dims = product(0)
     if position != len(tokens):
         raise Refused("E301", f"{text!r} has a closing parenthesis too many.", fragment=text)
     return Unit(text.strip(), factor, dims)
+
+
+def _raised(factor: float, power: float, text: str) -> float:
+    try:
+        return _in_range(factor**power, text)
+    except OverflowError:
+        return _in_range(math.inf, text)
+
+
+def _in_range(factor: float, text: str) -> float:
+    # A factor of 0 or infinity would make every number of the unit meaningless.
+    if not 1e-200 < factor < 1e200:
+        raise Refused("E301", f"{text!r} is no unit: its factor leaves the range of numbers.", fragment=text)
+    return factor
 
 
 def _tokens(text: str) -> list[str]:
@@ -262,16 +255,23 @@ def _symbol(token: str) -> Unit:
         )
     unit = SYMBOLS.get(token)
     if unit is None:
-        from difflib import get_close_matches
-
-        near = get_close_matches(token, SYMBOLS, n=1)
-        fix = f"Did you mean {near[0]}?" if near else "See docs/method/units.md for the symbols."
+        near = _nearest(token)
+        fix = f"Did you mean {near}?" if near else "docs/method/problem.md lists the symbols."
         raise Refused("E301", f"there is no unit {token!r}.", fix=fix, fragment=token)
     if unit.log:
         raise Refused(
             "E302", f"{token} is logarithmic and cannot stand in a product of units.", fragment=token
         )
     return unit
+
+
+def _nearest(token: str) -> str | None:
+    from difflib import get_close_matches
+
+    # Only symbols of the same first letter: a problem full of invented units must not take seconds to refuse.
+    alike_start = [s for s in SYMBOLS if s[0].lower() == token[0].lower()]
+    exact = next((s for s in alike_start if s.lower() == token.lower()), None)
+    return exact or next(iter(get_close_matches(token, alike_start, n=1)), None)
 
 
 def spell(dims: Dimension) -> str:
