@@ -1,0 +1,1 @@
+"""Mobile AIGC offloading, our reconstruction: five families of carbon problems and the decoders that solvers share."""
