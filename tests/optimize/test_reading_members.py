@@ -389,3 +389,22 @@ def _timed(text: str) -> float:
     begun = time.process_time()
     read(text)
     return time.process_time() - begun
+
+
+@pytest.mark.parametrize(
+    ("text", "owners"),
+    [
+        (
+            "A copy draws 150 Wh in the hour even when nobody asks (Oslo), 140 Wh (Lille) or 160 Wh (Brno).",
+            {150: "Oslo", 140: "Lille", 160: "Brno"},
+        ),
+        ("Electricity: Oslo 30, Lille 60, Brno 480 g CO2e per kWh.", {30: "Oslo", 60: "Lille", 480: "Brno"}),
+        (
+            "Oslo can take at most 900 answers a month, Lille 1500 and Brno 1200.",
+            {900: "Oslo", 1500: "Lille", 1200: "Brno"},
+        ),
+    ],
+)
+def test_numbers_and_names_that_take_turns(text: str, owners: dict[float, str]) -> None:
+    found = {f.value: f.subjects for f in read(f"There are copies in Oslo, Lille and Brno. {text}").figures}
+    assert {value: found[value] for value in owners} == {value: (name,) for value, name in owners.items()}

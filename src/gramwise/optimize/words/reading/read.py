@@ -8,6 +8,7 @@ from gramwise.optimize.words.statement import Clause, Figure, Named, Reading, Ru
 from .attach import Attacher
 from .clauses import Piece, pieces, said, unwrapped
 from .groups import elide, group, members, shorten
+from .interleaved import take_turns
 from .language import language
 from .limits import mark
 from .members import Member, strangers
@@ -53,6 +54,7 @@ def read(text: str) -> Reading:
     mark(marks, found, [cuts[q.clause].first for q in found])
     shorten(marks, cuts, found)
     Attacher(marks, cuts, found, people).run()
+    take_turns(cuts, found, people)
     timed, numbering = series(marks, cuts, found)
     found = [q for q in found if id(q) not in numbering]
     figures = {id(q): _figure(marks, cuts, q) for q in found}
@@ -153,12 +155,9 @@ def _mass(marks: list[Token], cuts: list[Piece], found: list[Quantity]) -> None:
 
 def _figure(marks: list[Token], cuts: list[Piece], quantity: Quantity) -> Figure:
     cut = cuts[quantity.clause]
-    before = [
-        t.low for t in marks[max(cut.first, quantity.first - 3 * _NEAR) : quantity.first] if t.kind == "word"
-    ]
-    after = [
-        t.low for t in marks[quantity.last + 1 : min(cut.stop, quantity.last + 3 * _NEAR)] if t.kind == "word"
-    ]
+    first, stop = max(cut.first, quantity.first - 3 * _NEAR), min(cut.stop, quantity.last + 3 * _NEAR)
+    before = [t.low for t in marks[first : quantity.first] if t.kind == "word"]
+    after = [t.low for t in marks[quantity.last + 1 : stop] if t.kind == "word"]
     return Figure(
         value=quantity.value,
         unit=quantity.unit,
@@ -173,7 +172,29 @@ def _figure(marks: list[Token], cuts: list[Piece], quantity: Quantity) -> Figure
         each=quantity.each,
         negated=quantity.negated,
         clock=quantity.clock,
+        own_before=_own(marks, range(quantity.first - 1, first - 1, -1)),
+        own_after=_own(marks, range(quantity.last + 1, stop)),
     )
+
+
+def _own(marks: list[Token], places: range) -> int:
+    """Words from a number outwards until the next one or, behind it, the next comma.
+
+    None where a comma parts it from what is before; "0.2 J and 10 ms" are of one thing.
+    """
+    backwards, count = places.step < 0, 0
+    if backwards and len(places) and marks[places[0]].low in (",", ";", "but"):
+        return 0
+    joined = backwards and len(places) > 0 and marks[places[0]].low == "and"
+    for at in places:
+        if marks[at].kind in ("num", "clock"):
+            if not joined or count > 2:
+                break
+            joined = False
+        elif not backwards and marks[at].low in (",", ";"):
+            break
+        count += marks[at].kind == "word"
+    return count
 
 
 def _clause(marks: list[Token], cut: Piece) -> Clause:
@@ -231,10 +252,12 @@ def _groups(
     groups: dict[int, list[Member]] = {}
     for member in people:
         groups.setdefault(member.group, []).append(member)
+    sized = {q.noun for q in found if q.noun and not q.unit and q.relation == "is"}
     counts = {
         q.noun: q
         for q in reversed(found)
         if q.noun and not q.unit and not q.per and q.value == int(q.value) and q.value >= 2
+        if q.relation == "is" or q.noun not in sized
     }
     named: list[Named] = []
     for members_ in groups.values():
