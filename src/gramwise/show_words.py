@@ -53,9 +53,10 @@ def _solution(d: dict[str, Any]) -> Iterator[RenderableType]:
     for note in s["rewrites"]:
         yield Text(f"  Rewritten: {note}")
     if s["prices"]:
-        table = new_table("constraint", *right("grams saved by relaxing it"), "how")
+        table = new_table("limit", *right("saves g"), "by")
         for price in s["prices"]:
-            table.add_row(price["constraint"], "unknown" if price["g"] is None else f"{price['g']:.4g}", price["how"])
+            saved = "-" if price["saved_g"] is None else f"{price['saved_g']:.4g}"
+            table.add_row(price["constraint"], saved, price["room"])
         yield table
     own = s["solver_g"]
     if own is None:

@@ -145,6 +145,7 @@ def plan_from_words(
             f"{refusal.message} ({refusal.code})", key="--solver", fix=refusal.fix or "Leave it at auto."
         ) from None
     why, *rewrites = found.rewrites or ("",)
+    why = why.removeprefix(f"{found.solver}: ")
     found = replace(found, rewrites=tuple(rewrites))
     own = own_work(time.process_time() - began, zone, found.grams)
     document |= {"own": own}
@@ -182,8 +183,8 @@ def _solution(bound: Bound, found: Solution, why: str, own_g: float) -> dict[str
         "decision": dict(found.decision),
         "decision_text": list(decision_lines(bound, found.decision)),
         "prices": [
-            {"constraint": name, "g": price, "how": found.price_notes.get(name, "")}
-            for name, price in found.prices.items()
+            {"constraint": name, "saved_g": saved, "room": found.price_notes.get(name, "")}
+            for name, saved in found.saved.items()
         ],
         "rewrites": list(found.rewrites),
         "status": found.status,
@@ -198,7 +199,7 @@ def decision_lines(bound: Bound, decision: Mapping[str, Any]) -> Iterator[str]:
     """A decision in words, a line for each element of a variable's first set; what is 0 is left out."""
     sets = {s.name: s for s in bound.problem.sets}
     for variable in bound.problem.variables:
-        values, name = decision[variable.name], variable.text or variable.name
+        values, name = decision[variable.name], (variable.text or variable.name).removeprefix("1 where ")
         unit = "" if variable.unit == "1" else f" {variable.unit}"
         if not variable.index:
             yield f"{name}: {values:g}{unit}"
@@ -213,13 +214,13 @@ def decision_lines(bound: Bound, decision: Mapping[str, Any]) -> Iterator[str]:
 def _cells(values: Any, sets: Sequence[SetDecl], binary: bool, unit: str) -> Iterator[str]:
     first, rest = sets[0], sets[1:]
     if not rest:
-        chosen = [(first.label(i), v) for i, v in enumerate(values) if abs(v) > _NOUGHT]
+        chosen = [(_member(first, i), v) for i, v in enumerate(values) if abs(v) > _NOUGHT]
         yield ", ".join(label if binary else f"{label} {v:.6g}{unit}" for label, v in chosen)
         return
     for i, inner in enumerate(values):
         for line in _cells(inner, rest, binary, unit):
             if line:
-                yield f"{first.label(i)} -> {line}"
+                yield f"{_member(first, i)} -> {line}"
 
 
 def _dialogue(text: str, formulator: Formulator, answer: Ask | None) -> Draft:
@@ -253,6 +254,11 @@ def _document(draft: Draft, formulator: Formulator) -> dict[str, Any]:
         "scenario": None,
         "scenario_note": "",
     }
+
+
+def _member(declared: SetDecl, position: int) -> str:
+    label = declared.label(position)
+    return label if declared.labels is not None else f"{declared.name.lower()} {label}"
 
 
 def _title(family: str) -> str:

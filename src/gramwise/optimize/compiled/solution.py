@@ -43,7 +43,8 @@ class Solution:
         solver, seed, versions: who found it, from which seed, with which libraries.
         rewrites: what was rewritten and why, and what was only relaxed.
         prices: by constraint, grams saved for one base unit more room; None where it was not worked out.
-        price_notes: how each price was found.
+        saved: by constraint, grams that the room in its note saves; None where it was not worked out.
+        price_notes: how much room was given and how each price was found.
     """
 
     status: Status
@@ -60,13 +61,14 @@ class Solution:
     versions: Mapping[str, str] = field(default_factory=dict)
     rewrites: tuple[str, ...] = ()
     prices: Mapping[str, float | None] = field(default_factory=dict)
+    saved: Mapping[str, float | None] = field(default_factory=dict)
     price_notes: Mapping[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """As plain JSON-able data."""
         names = (
             "status", "decision", "grams", "bound", "gap_frac", "violations", "wall_s", "cpu_s", "solver", "seed",
-            "versions", "rewrites", "prices", "price_notes",
+            "versions", "rewrites", "prices", "saved", "price_notes",
         )  # fmt: skip
         found = {name: getattr(self, name) for name in names}
         return {
