@@ -49,7 +49,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="print failures only")
     given = parser.parse_args()
-    files = [*given.files, *([DEV] if given.dev else [])] or [*sorted(HERE.glob("*.jsonl")), DEV]
+    files = [*given.files, *([DEV] if given.dev else [])] or [*sorted(HERE.glob("s*.jsonl")), DEV]
     offline = formulator_of("offline")
     done: dict[str, list[bool]] = collections.defaultdict(list)
     for item in items(files):

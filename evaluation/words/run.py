@@ -167,16 +167,14 @@ def _figure(group: Sequence[Any], measure: Callable[[Sequence[Any]], float | Non
 
 def retrieved(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Recall@1/3/5, MRR and nDCG@5 of the family by level, for all items of known families but those out of scope."""
-    from gramwise.optimize.knowledge.retrieve import retrieve
+    from gramwise.optimize.words.assemble_lists import with_lists
+    from gramwise.optimize.words.marks import nearest_families
     from gramwise.optimize.words.reading.read import read
 
     places: list[tuple[int, int]] = []
     for item in items:
         if item["known"] and item["class"] != "out":
-            reading = read(item["text"])
-            units = tuple(f.unit for f in reading.figures if f.unit)
-            nouns = tuple(n.noun for n in reading.groups if n.noun)
-            hits = [h.entry.id for h in retrieve(item["text"], units=units, nouns=nouns, k=15, kind="family")]
+            hits = [h.entry.id for h in nearest_families(with_lists(read(item["text"])), k=15)]
             wanted = f"family.{item['family']}"
             places.append((item["level"], hits.index(wanted) + 1 if wanted in hits else 0))
     out = {}
