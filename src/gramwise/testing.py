@@ -22,6 +22,7 @@ from gramwise.core.errors import ConfigError
 from gramwise.core.protocols import Executor, IntensitySource, Meter, NodeUsage, Policy, Ran, Reading
 from gramwise.core.quantity import Basis, Boundary, Method, Signal
 from gramwise.grid.conformance import check_forecast, check_forecaster
+from gramwise.optimize.conformance import check_solver
 from gramwise.partition.conformance import check_partitioner
 from gramwise.schedule.filters import ELIGIBLE, of_model
 
@@ -36,6 +37,7 @@ __all__ = [
     "check_meter",
     "check_partitioner",
     "check_policy",
+    "check_solver",
     "example_request",
     "example_snapshot",
 ]

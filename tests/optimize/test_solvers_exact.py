@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_compiled_forms import binary, bound_of, real
 
-from gramwise.core.errors import SolverError, SourceUnavailable
+from gramwise.core.errors import SourceUnavailable
 from gramwise.optimize.compiled.instances import clocked, offloading, param, random_problem
 from gramwise.optimize.compiled.solution import flat
 from gramwise.optimize.solvers.auto import AutoSolver
@@ -23,6 +23,7 @@ from gramwise.optimize.solvers.local import LocalSolver
 from gramwise.optimize.solvers.milp import MilpSolver
 from gramwise.optimize.solvers.prices import with_prices
 from gramwise.optimize.typed.bind import Bound, bind
+from gramwise.optimize.typed.findings import Refused
 from gramwise.optimize.typed.record import Problem, Variable
 
 
@@ -122,7 +123,7 @@ def test_convex_finds_a_point_that_keeps_kkt() -> None:
     assert free.grams == pytest.approx(2.0)
     assert free.point is not None
     assert kkt_residual(inside, free.point) < 1e-4
-    with pytest.raises(SolverError, match="all real"):
+    with pytest.raises(Refused, match="all real"):
         ConvexSolver().solve(bound(offloading(3, 2, 0)))
 
 

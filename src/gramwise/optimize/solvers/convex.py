@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gramwise.core.errors import SolverError, SourceUnavailable
+from gramwise.core.errors import SourceUnavailable
 
 from ..compiled.evaluate import Evaluator
 from ..compiled.solution import Solution, judged, version
+from ..typed.findings import Refused
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Bools, Floats
@@ -34,12 +35,14 @@ class ConvexSolver:
         """See `Solver`; the first start is ``start``, then the middle of the bounds, then random points.
 
         Raises:
-            SolverError: the problem has whole variables, or too many.
+            Refused: E705 the problem has whole variables, or too many.
             SourceUnavailable: SciPy is not installed.
         """
         if any(v.domain != "real" for v in bound.variables.values()) or bound.width > MOST_WIDTH:
-            raise SolverError(
-                f"this solver takes at most {MOST_WIDTH} variables, all real: write --solver auto."
+            raise Refused(
+                "E705",
+                f"this solver takes at most {MOST_WIDTH} variables, all real.",
+                fix="Write --solver auto.",
             )
         wall, cpu = time.perf_counter(), time.process_time()
         rng, evaluator = np.random.default_rng(seed), Evaluator(bound)
