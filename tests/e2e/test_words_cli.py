@@ -104,7 +104,8 @@ def test_a_dialogue_asks_and_takes_the_answer(tmp_path: Path) -> None:
 GERMAN = "Zwei Aufträge laufen in Lyon oder in Essen, der erste braucht 2 kWh. Wenig CO2 bitte."
 TWICE = TWO_TOWNS.replace("50 g/kWh in Lyon", "50 g/kWh in Lyon (Lyon's grid emits 70 g/kWh)")
 NO_UNIT = TWO_TOWNS.replace("2 kWh", "2 blorps")
-NO_ROOM = TWO_TOWNS.replace("Lyon can take one job at most.", "Each town can take no more than zero jobs.")
+NO_JOBS = TWO_TOWNS.replace("Lyon can take one job at most.", "Each town can take no more than zero jobs.")
+NO_ROOM = TWO_TOWNS.replace("Lyon can take one job at most.", "Each town can give at most 2.5 kWh.")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,7 @@ NO_ROOM = TWO_TOWNS.replace("Lyon can take one job at most.", "Each town can tak
         (GERMAN, "out_of_scope", 2, "German"),
         (TWICE, "contradiction", 2, "Lyon"),
         (NO_UNIT, "needs_input", 2, "blorps"),
+        (NO_JOBS, "contradiction", 2, "zero"),
         (NO_ROOM, "infeasible", 4, ""),
     ],
 )

@@ -76,8 +76,8 @@ def test_a_worked_problem_cites_its_card_for_every_number() -> None:
 def test_filling_without_a_needed_number_names_it() -> None:
     worked = shipped().entries["worked.cache"].worked
     assert worked is not None
-    values = {k: v for k, v in worked.values.items() if k != "mem_0"}
-    with pytest.raises(ConfigError, match="mem_0"):
+    values = {k: v for k, v in worked.values.items() if k != "n_req"}
+    with pytest.raises(ConfigError, match="n_req"):
         fill(worked.model_copy(update={"values": values}), source="kb:x")
 
 

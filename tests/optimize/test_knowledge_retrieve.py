@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ from gramwise.optimize.knowledge.graph import DECAY, Graph
 from gramwise.optimize.knowledge.lexical import Lexical
 from gramwise.optimize.knowledge.retrieve import retrieve
 from gramwise.optimize.knowledge.vectors import Vectors
+from gramwise.optimize.words.marks import MARKS, marks_of, nearest_families
+from gramwise.optimize.words.reading import read
+
+PRACTICE = Path(__file__).parents[2] / "evaluation" / "practice" / "retrieval.jsonl"
 
 # Our own paraphrases, none of them a text of a card or of the evaluation set.
 PARAPHRASES = {
@@ -59,6 +64,60 @@ def test_nine_in_ten_paraphrases_are_among_the_first_three() -> None:
     right = [f"family.{family}" in found(text) for text, family in PARAPHRASES.items()]
     assert np.mean(right[0::2]) >= 0.95
     assert np.mean(right[1::2]) >= 0.85
+
+
+def test_whole_descriptions_are_found_that_no_weight_was_tuned_on() -> None:
+    """The even items: the odd ones were tuned with."""
+    items = [json.loads(line) for line in PRACTICE.read_text("utf-8").splitlines()][1::2]
+    right: dict[int, list[bool]] = {1: [], 2: [], 3: []}
+    for item in items:
+        ids = [h.entry.id for h in nearest_families(read(item["text"]), k=3)]
+        right[item["level"]].append(f"family.{item['family']}" in ids)
+    assert [len(r) for r in right.values()] == [15, 15, 30]
+    assert np.mean(right[1]) >= 0.95
+    assert np.mean(right[2]) >= 0.9
+    assert np.mean(right[3]) >= 0.9
+
+
+def test_cards_list_marks_that_texts_can_have() -> None:
+    for entry in shipped().of("family"):
+        assert entry.model is not None
+        typical, possible = set(entry.model.typical), set(entry.model.possible)
+        assert len(typical) >= 3, entry.id
+        assert typical | possible <= MARKS, entry.id
+        assert not typical & possible, entry.id
+
+
+@pytest.mark.parametrize(
+    ("text", "marks", "never"),
+    [
+        ("Our power makes 300 g of CO2 per kWh.", {"intensity_one"}, {"intensity_hours", "intensity_places"}),
+        (
+            "The grid is at 300, 200, 150 and 90 g/kWh in hours 1 to 4.",
+            {"intensity_hours"},
+            {"intensity_one"},
+        ),
+        (
+            "Emissions are 30 g/kWh in Oslo and 600 g/kWh in Cracow.",
+            {"intensity_places"},
+            {"intensity_hours"},
+        ),
+        ("It runs at 0.8 GHz with 5 W.", {"clock_speeds", "powers"}, {"radio_band", "radio_power"}),
+        ("Send with 50 mW on 200 kHz.", {"radio_power", "radio_band"}, {"clock_speeds"}),
+        ("Guests ask 30 times a second; 4 GB fit.", {"per_second", "sizes"}, {"per_day", "many_sizes"}),
+    ],
+)
+def test_marks_are_read_from_quantities(text: str, marks: set[str], never: set[str]) -> None:
+    found_marks = marks_of(read(text))
+    assert marks <= found_marks
+    assert not never & found_marks
+
+
+def test_structure_finds_what_no_word_says() -> None:
+    text = "It goes along at 0.8 GHz with 5 W or at 1.6 GHz with 14 W and has 9 Gcycles to do in 8 s, at 300 g/kWh."
+    hits = {h.entry.id: h.ranks["marks"] for h in nearest_families(read(text), k=15)}
+    assert hits["family.clock"] == 1
+    assert "marks" not in retrieve(text, k=1)[0].ranks
 
 
 def test_mean_fusion_is_another_order_over_the_same_cards() -> None:

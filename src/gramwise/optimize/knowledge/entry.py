@@ -41,6 +41,9 @@ class Symbol(_Record):
         only_where: name of a flag; where that is 0 the number is not needed, and 1 may be written (source
             ``structure``), since every card multiplies by the flag there.
         negations: phrases that undo a ``present`` flag ("cannot be paused").
+        bounded: a plain value that is often told as a limit: "a replica handles up to 200 a second".
+        shy: taken only where a cue stands near: the dimension alone, or a limit word, says nothing for it.
+        clock: whether a time of day or the number of an hour may say it ("by 6 am"); a time of day says nothing else.
     """
 
     name: str
@@ -57,6 +60,9 @@ class Symbol(_Record):
     flag: Literal["", "present", "absent"] = ""
     only_where: str = ""
     negations: tuple[str, ...] = ()
+    clock: bool = False
+    shy: bool = False
+    bounded: bool = False
 
 
 class Group(_Record):
@@ -114,6 +120,10 @@ class Model(_Record):
         alternatives: sets of optional symbols of which one must be complete, as listed levels or a range of clocks;
             the first that the text gives is used, and the first of all is asked for where none is.
         cues: words that speak for this family and no other.
+        context: optional symbols that a text may tell without the rule that would use them, as an arrival rate where
+            no limit on waiting is stated: understood, and no reason to ask.
+        typical, possible: marks (`words.marks`) that most texts of this family have, and that some have; every other
+            mark speaks against it.
     """
 
     groups: tuple[Group, ...]
@@ -127,6 +137,9 @@ class Model(_Record):
     pulls: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     alternatives: tuple[tuple[str, ...], ...] = ()
     cues: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    typical: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
 
 
 class Fact(_Record):

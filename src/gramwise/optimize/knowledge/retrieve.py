@@ -1,12 +1,15 @@
-"""Which cards a text is about: lexical, vector and graph leg, fused by reciprocal rank, re-ranked by what fits.
+"""Which cards a text is about: four legs, fused by reciprocal rank, re-ranked by what fits.
 
-Fusion is ``sum over legs of 1/(60 + rank)``, robust to the scales of scores (Cormack, Clarke and Buettcher,
+The legs are words, character n-grams, the graph of cards, and for families the marks of the text's structure.
+
+Fusion is ``sum over legs of weight/(60 + rank)``, robust to the scales of scores (Cormack, Clarke and Buettcher,
 Reciprocal rank fusion, SIGIR 2009, doi:10.1145/1571941.1572114); the mean of normalised scores is there as an
 ablation. Then families are re-ranked by how many quantities and nouns of the text fit their symbols and groups.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +29,11 @@ Fusion = Literal["rrf", "mean"]
 RANK_SHIFT = 60
 FIT_WEIGHT = 0.08
 """How much a complete fit of units and nouns lifts a card over none at all; tuned on the development half."""
+TYPICAL, POSSIBLE, STRANGE = 0.75, 0.35, 0.1
+"""How likely a mark is in a text of a family that lists it as typical, as possible, or not at all."""
+MARKS_WEIGHT = 3.0
+"""Of the marks beside 1 for each other leg; tuned on half of the practice texts, the development half, and both again
+with half of the words that a text shares with its card struck out."""
 _SEEDS = 12
 
 
@@ -51,6 +59,7 @@ def retrieve(
     *,
     units: Sequence[str] = (),
     nouns: Sequence[str] = (),
+    marks: Collection[str] | None = None,
     k: int = 5,
     kind: Kind = "family",
     excluded: Collection[str] = (),
@@ -64,6 +73,8 @@ def retrieve(
         text: a description; nothing in it is read as a query or an instruction.
         units: of the quantities of the text, in the notation of the typed problem; unknown ones are passed over.
         nouns: singular nouns that the text counts or names members of.
+        marks: features of the text's structure (`words.marks`), which rank families as a leg of their own; None where
+            the text was not read.
         k: at most so many.
         kind: of card.
         excluded: ids that must not be found, nor seen through: for leave-one-out.
@@ -73,6 +84,8 @@ def retrieve(
     """
     index = _index(base or shipped(), frozenset(excluded), encoder)
     legs = index.legs(text, kind)
+    if marks is not None and kind == "family":
+        legs["marks"] = _by_marks(index.base.of("family"), frozenset(marks))
     fused = _fused(legs, fusion)
     ranks = {leg: _places(scores) for leg, scores in legs.items()}
     hits = []
@@ -141,21 +154,45 @@ def _index(base: Base, excluded: frozenset[str], encoder: Encoder | None) -> _In
 
 def _fused(legs: Mapping[str, Mapping[str, float]], fusion: Fusion) -> dict[str, float]:
     total: dict[str, float] = {}
-    for scores in legs.values():
+    whole = sum(_weight(leg) for leg in legs)
+    for leg, scores in legs.items():
         if fusion == "rrf":
             for entry_id, place in _places(scores).items():
-                total[entry_id] = total.get(entry_id, 0.0) + 1 / (RANK_SHIFT + place)
+                total[entry_id] = total.get(entry_id, 0.0) + _weight(leg) / (RANK_SHIFT + place)
         elif scores:
             low, high = min(scores.values()), max(scores.values())
             for entry_id, score in scores.items():
                 share = (score - low) / (high - low) if high > low else 1.0
-                total[entry_id] = total.get(entry_id, 0.0) + share / len(legs)
+                total[entry_id] = total.get(entry_id, 0.0) + _weight(leg) * share / whole
     return total
+
+
+def _weight(leg: str) -> float:
+    return MARKS_WEIGHT if leg == "marks" else 1.0
 
 
 def _places(scores: Mapping[str, float]) -> dict[str, int]:
     ordered = sorted(scores, key=lambda i: (-scores[i], i))
     return {entry_id: place for place, entry_id in enumerate(ordered, start=1)}
+
+
+def _by_marks(families: Sequence[Entry], marks: frozenset[str]) -> dict[str, float]:
+    """Log-likelihood of the marks that are there and of those that are not, for each family.
+
+    Marks count as independent of each other (naive Bayes), and only those that some card lists count at all.
+    """
+    listed = sorted({m for e in families if e.model for m in (*e.model.typical, *e.model.possible)})
+    found = {}
+    for entry in families:
+        if entry.model is not None:
+            chances = {
+                **dict.fromkeys(entry.model.possible, POSSIBLE),
+                **dict.fromkeys(entry.model.typical, TYPICAL),
+            }
+            found[entry.id] = sum(
+                math.log(p if m in marks else 1 - p) for m in listed for p in (chances.get(m, STRANGE),)
+            )
+    return found
 
 
 def _fit(entry: Entry, units: Sequence[str], nouns: Sequence[str], base: Base) -> float:

@@ -59,7 +59,7 @@ def for_time(case: Case, instances: Any, ms: float, rng: Generator, polish_steps
         found = random_best(case, instances, k, rng, polish_steps)
         tried += k
         if best is None or (found.grams < best.grams).any():
-            best = found if best is None else _cheaper(best, found)
+            best = found if best is None else cheaper(best, found)
         left = limit_s - (time.process_time() - begun)
         k = max(1, min(_BATCH, 2 * k, int(left / max(found.cpu_s / k, 1e-9))))
         if left < found.cpu_s / k:
@@ -115,7 +115,8 @@ def _answer(
     )
 
 
-def _cheaper(a: Answer, b: Answer) -> Answer:
+def cheaper(a: Answer, b: Answer) -> Answer:
+    """The better of two answers for each instance; what both tried and took is summed."""
     less = b.grams < a.grams
     spread = (-1,) + (1,) * (a.decisions.ndim - 1)
     decisions = np.where(less.reshape(spread), b.decisions, a.decisions)

@@ -20,17 +20,22 @@ from gramwise.optimize.typed.parse import parse_expression, parse_scope
 
 from .answers import answered_array, answered_members, hear
 from .assemble_arrays import Array, Clash, build, fill_where, repeat
+from .assemble_blend import Blend, find_blend
 from .assemble_clock import Clock, clocked
 from .assemble_cues import Lexicon
 from .assemble_flags import read_flag
+from .assemble_gaps import last_gap
 from .assemble_groups import Frame, Members, bind_groups
+from .assemble_implied import implied_spread
+from .assemble_nothing import fill, told_nothing
 from .assemble_quantity import into, of_other_times
+from .assemble_rest import counted_as_well, only_place, unsaid_horizon
 from .formulator import Answer
-from .slots import make_offers, pair
+from .slots import Offer, make_offers, pair
 from .statement import Figure, Reading
 
 _LIKELY = 0.5
-_OPTIONAL_COST, _DEPTH_COST = 0.04, 0.05
+_OPTIONAL_COST, _DEPTH_COST = 0.12, 0.05
 
 
 @dataclass(slots=True)
@@ -47,8 +52,10 @@ class Attempt:
         open_groups: sets about which nothing is said.
         clashes: statements that exclude each other.
         left: figures of the text that found no place.
+        spare: the same figures as they belong together.
         notes: answers that could not be used, and why.
         declined: symbols and sets of which the person said that they do not know.
+        blends: arrays that are stated for some members and follow for the others, and how.
         dropped: limits whose counterpart the text never mentions, left out.
         retrieval: how well the text fits the card, 0 to 1.
         pairing_cost: mean cost of the pairs that were made.
@@ -58,11 +65,13 @@ class Attempt:
     frame: Frame
     arrays: dict[str, Array] = field(default_factory=dict)
     clocks: dict[str, Clock] = field(default_factory=dict)
+    blends: dict[str, Blend] = field(default_factory=dict)
     formulas: tuple[Entry, ...] = ()
     missing: list[Symbol] = field(default_factory=list)
     open_groups: tuple[Group, ...] = ()
     clashes: list[Clash] = field(default_factory=list)
     left: list[Figure] = field(default_factory=list)
+    spare: list[Offer] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     declined: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
@@ -91,6 +100,8 @@ class Attempt:
             if name in seen:
                 continue
             seen.add(name)
+            if name in self.blends:
+                names += names_in(self.blends[name].card.expr or "")
             if name in formulas and name not in self.arrays:
                 names += names_in(formulas[name].expr or "")
         return seen
@@ -123,6 +134,7 @@ def in_scope(model: Model, family: Entry, base: Base) -> dict[str, int]:
     """Symbols that a text of this family may give, with how many formulas away they are."""
     groups = {g.name for g in model.groups}
     direct = [*model.requires, *model.optional, *(n for pulled in model.pulls.values() for n in pulled)]
+    direct += [n for names in model.alternatives for n in names]
     direct += [
         n for t in (*model.variables, *model.derived, *model.constraints) for n in (*t.needs, *t.unless)
     ]
@@ -161,7 +173,12 @@ def _defining(base: Base) -> dict[str, list[Entry]]:
 
 
 def attempt(
-    family: Entry, reading: Reading, base: Base, answers: Sequence[Answer] = (), retrieval: float = 0.0
+    family: Entry,
+    reading: Reading,
+    base: Base,
+    answers: Sequence[Answer] = (),
+    retrieval: float = 0.0,
+    given: Sequence[Members] = (),
 ) -> Attempt:
     """Try ``family`` on a text.
 
@@ -171,13 +188,14 @@ def attempt(
         base: all cards.
         answers: what the person said so far, in order.
         retrieval: how well the text fits the card, 0 to 1.
+        given: members of sets, as a hypothesis; an answer goes before.
     """
     model = family.model
     assert model is not None
     depth = in_scope(model, family, base)
     numbers = {n: base.symbols[n] for n in depth if not base.symbols[n].flag}
     lexicon = Lexicon(numbers.values())
-    frame = bind_groups(model, reading, numbers, lexicon, _settled(model, answers))
+    frame = bind_groups(model, reading, numbers, lexicon, [*given, *_settled(model, answers)])
     tried = Attempt(family, frame, retrieval=retrieval)
     tried.open_groups = frame.unbound
     _give_numbers(tried, reading, numbers, depth, lexicon)
@@ -194,8 +212,48 @@ def attempt(
     for array in tried.arrays.values():
         if array.symbol.only_where:
             fill_where(array, tried.arrays.get(array.symbol.only_where), frame)
+    _blend(tried, base)
+    if (count := counted_as_well(tried.arrays, numbers)) is not None:
+        tried.arrays["n_0"] = count
+    if (spread := implied_spread(model, tried.arrays, base.symbols, reading)) is not None:
+        tried.arrays[spread.symbol.name] = spread
     _close(tried, base)
+    silent = told_nothing(tried.missing, tried.arrays, frame, lexicon, reading)
+    for name, position, span in silent:
+        fill(tried.arrays[name], position, span)
+    if silent:
+        _close(tried, base)
+    while True:
+        wanted = [*tried.missing, *unsaid_horizon(tried.arrays, base.symbols)]
+        rest = wanted, tried.spare, tried.arrays, frame, lexicon
+        taken = only_place(*rest) or last_gap(*rest)
+        if taken is None:
+            break
+        name, offer, array = taken
+        tried.arrays[name] = array
+        tried.arrays.pop("T_acc" if name == "T_hor" else "", None)
+        tried.clashes += array.clashes
+        tried.spare.remove(offer)
+        tried.left = [f for f in tried.left if all(i.figure is not f for i in offer.items)]
+        tried.dropped = {p.symbol.name.removeprefix("part_") for b in tried.blends.values() for p in b.parts}
+        _close(tried, base)
     return tried
+
+
+def _blend(tried: Attempt, base: Base) -> None:
+    """Quantities that are told of some members and follow from other figures for the rest."""
+    defaulted = {n for n, s in base.symbols.items() if s.default is not None and not s.index}
+    for name in [*tried.model.requires, *tried.model.optional]:
+        array = tried.arrays.get(name)
+        if array is None or name in tried.clocks:
+            continue
+        blend = find_blend(
+            array, formulas_for(name, tried.model, tried.family, base), tried.arrays, defaulted
+        )
+        if blend is not None:
+            tried.blends[name] = blend
+            repeat(array, array.gaps)
+            tried.dropped |= {p.symbol.name.removeprefix("part_") for p in blend.parts}
 
 
 def _settled(model: Model, answers: Sequence[Answer]) -> list[Members]:
@@ -211,9 +269,8 @@ def _give_numbers(
     depth: Mapping[str, int],
     lexicon: Lexicon,
 ) -> None:
-    weights = {
-        n: depth[n] * _DEPTH_COST + (0.0 if n in tried.model.requires else _OPTIONAL_COST) for n in symbols
-    }
+    core = {*tried.model.requires, *(n for names in tried.model.alternatives for n in names)}
+    weights = {n: depth[n] * _DEPTH_COST + (0.0 if n in core else _OPTIONAL_COST) for n in symbols}
     offers = make_offers(reading, symbols, tried.frame, lexicon)
     placeable = {n: s for n, s in symbols.items() if all(g in tried.frame.members for g in s.index)}
     pairing = pair(offers, placeable, tried.frame, lexicon, reading, weights)
@@ -223,6 +280,7 @@ def _give_numbers(
             tried.arrays[name] = array
             tried.clashes += array.clashes
     tried.left = [item.figure for offer in pairing.left for item in offer.items]
+    tried.spare = list(pairing.left)
     for array in tried.arrays.values():
         if _doubtful(array, tried, lexicon):
             array.values = [math.nan] * len(array.values)
@@ -353,8 +411,14 @@ def _alternative(tried: Attempt, base: Base) -> tuple[str, ...]:
     if not sets:
         return ()
     ways = [_way(tried, names, base) for names in sets]
-    best = min(range(len(sets)), key=lambda i: (len(ways[i].missing), i)) if any(w.used for w in ways) else 0
-    rest = {n for names in sets for n in names} - set(sets[best]) - set(ways[best].used)
+    unsaid = [  # the closure takes flags for given: here one has to be said
+        sum(n in base.symbols and base.symbols[n].flag == "present" and n not in tried.arrays for n in names)
+        for names in sets
+    ]
+    order = [(len(way.missing) + unsaid[i], -len(way.used), i) for i, way in enumerate(ways)]
+    best = min(order)[2] if any(w.used for w in ways) else 0
+    apart = [names for names in sets if not set(names) & set(sets[best])]
+    rest = {n for names in apart for n in names} - set(sets[best]) - set(ways[best].used)
     tried.dropped |= rest - {c.defines for c in ways[best].derivations}
     return sets[best]
 
@@ -379,7 +443,8 @@ def _half_told(name: str, way: Closure, tried: Attempt) -> bool:
     """Whether the text tells so much of an optional symbol that leaving it out would be against its meaning."""
     if name in tried.arrays and tried.arrays[name].figures:
         return True
-    return len(way.missing) == 1 and len([n for n in way.used if n in tried.arrays]) >= 2
+    told = [n for n in way.used if n in tried.arrays and tried.arrays[n].symbol.default is None]
+    return len(way.missing) == 1 and len(told) >= 2
 
 
 def _insisted(tried: Attempt, name: str) -> bool:

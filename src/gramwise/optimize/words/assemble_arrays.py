@@ -26,11 +26,15 @@ from .statement import Figure
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """Two statements that cannot both hold, told in ``message``; ``spans`` are their characters."""
+    """Two statements that cannot both hold, told in ``message``; ``spans`` are their characters.
+
+    ``twice`` where they give one thing two values, rather than limits that exclude each other.
+    """
 
     message: str
     spans: tuple[tuple[int, int], ...] = ()
     about: str = ""
+    twice: bool = False
 
 
 @dataclass(slots=True)
@@ -152,7 +156,7 @@ def _clash(array: Array, flat: int, figure: Figure, frame: Frame) -> Clash:
     if array.sources[flat].startswith("text:"):
         a, b = array.sources[flat][5:].split("-")
         spans.insert(0, (int(a), int(b)))
-    return Clash(message, tuple(spans), symbol.name)
+    return Clash(message, tuple(spans), symbol.name, twice=True)
 
 
 def fill_where(array: Array, flags: Array | None, frame: Frame) -> None:

@@ -48,11 +48,15 @@ def find_clusters(reading: Reading) -> list[Cluster]:
     by_label = _named(reading.groups)
     lists = _lists(reading.groups)
     labels = list(spans)
+    apart = _apart(reading)
     for i, a in enumerate(labels):
         for b in labels[i + 1 :]:
             free = a not in fixed and b not in fixed and root(a) != root(b)
             if free and _akin(told[a], told[b], lists.get(a), lists.get(b)):
-                parent[root(b)] = root(a)
+                ours = [x for x in labels if root(x) == root(a)]
+                theirs = [x for x in labels if root(x) == root(b)]
+                if not any(frozenset((x, y)) in apart for x in ours for y in theirs):
+                    parent[root(b)] = root(a)
     members: dict[str, list[str]] = {}
     for label in labels:
         members.setdefault(root(label), []).append(label)
@@ -117,6 +121,18 @@ def _told(reading: Reading, labels: Iterable[str]) -> dict[str, frozenset[str]]:
     return {label: frozenset(kinds) for label, kinds in told.items()}
 
 
+def _apart(reading: Reading) -> set[frozenset[str]]:
+    """Pairs that one number is told of at once, "cut A on the server", from two lists of the reader: two kinds."""
+    place = {label: i for i, thing in enumerate(reading.groups) for label in thing.labels}
+    return {
+        frozenset((a, b))
+        for figure in reading.figures
+        for a in figure.subjects
+        for b in figure.subjects
+        if place.get(a, -1) != place.get(b, -1)
+    }
+
+
 def _named(groups: Iterable[Named]) -> dict[str, tuple[str, ...]]:
     nouns: dict[str, list[str]] = {}
     for thing in groups:
@@ -133,8 +149,11 @@ def _lists(groups: Iterable[Named]) -> dict[str, int]:
 def _akin(mine: frozenset[str], theirs: frozenset[str], my_list: int | None, their_list: int | None) -> bool:
     """Whether the same kinds of numbers are told of both; of names in one list, not quite half of them are enough.
 
-    Names of two different lists are of two kinds, whatever is told of them.
+    Names of two different lists are of two kinds, whatever is told of them; those of one list of which nothing is told
+    are of one kind.
     """
+    if not mine and not theirs:
+        return my_list is not None and my_list == their_list
     if not mine or not theirs or (my_list is not None and their_list is not None and my_list != their_list):
         return False
     likeness = len(mine & theirs) / len(mine | theirs)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from gramwise.optimize.knowledge.entry import Symbol
+from gramwise.optimize.typed.units import parse_unit, spell
 
 from .statement import Clause, Figure
 
@@ -22,7 +24,7 @@ FARTHEST = 16
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """A word without its commonest English endings; only ever compared with other stems."""
-    w = word.lower()
+    w = word.lower().removesuffix("'s")
     for ending, instead in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", "")):
         if w.endswith(ending) and len(w) - len(ending) >= 3 and not w.endswith("ss"):
             w = w[: len(w) - len(ending)] + instead
@@ -57,8 +59,13 @@ _LIMIT_WORDS = frozenset(
 """What makes a limit is the figure's relation; as cues these words say little."""
 
 
+_BEYOND = 3
+"""Words that another number in between is worth."""
+_TYING = frozenset(("on", "in", "at", "for", "by", "to"))
+
+
 class Lexicon:
-    """Cues of a set of symbols, weighed by how few of the symbols share each.
+    """Cues of a set of symbols, weighed by how few of the symbols that measure the same share each.
 
     Args:
         symbols: those that compete for the numbers of one text.
@@ -67,7 +74,8 @@ class Lexicon:
     def __init__(self, symbols: Iterable[Symbol]) -> None:
         self._cues: dict[str, dict[tuple[str, ...], float]] = {}
         self._avoid: dict[str, frozenset[tuple[str, ...]]] = {}
-        sharing: dict[tuple[str, ...], int] = {}
+        sharing: dict[tuple[tuple[str, ...], str], int] = {}
+        kinds = {}
         listed = list(symbols)
         for symbol in listed:
             phrases = {stems(c) for c in (*symbol.cues, symbol.text)} - {()}
@@ -75,26 +83,34 @@ class Lexicon:
                 phrases.add((stem(symbol.name),))
             self._cues[symbol.name] = dict.fromkeys(phrases, 1.0)
             self._avoid[symbol.name] = frozenset({stems(a) for a in symbol.avoid} - {()})
+            kinds[symbol.name] = spell(parse_unit(symbol.unit).dims)
             for phrase in phrases:
-                sharing[phrase] = sharing.get(phrase, 0) + 1
-        for cues in self._cues.values():
+                key = phrase, kinds[symbol.name]
+                sharing[key] = sharing.get(key, 0) + 1
+        for name, cues in self._cues.items():
             for phrase in cues:
                 worth = 0.3 if phrase in _LIMIT_WORDS else min(1.6, 1 + 0.25 * (len(phrase) - 1))
-                cues[phrase] = worth / sharing[phrase] ** 0.75
+                cues[phrase] = worth / sharing[phrase, kinds[name]] ** 0.75
 
     def evidence(
         self, name: str, figure: Figure, head: Sequence[str] = (), clause: Clause | None = None
     ) -> float:
         """How much the words near ``figure`` speak for the symbol ``name``; ``head`` are words of a whole run."""
-        found = _matches(self._cues[name], figure, head, clause)
+        found = _matches(self._cues.get(name, {}), figure, head, clause)
         if not found:
             return 0.0
         return min(1.5, found[0] + 0.3 * sum(found[1:3]))
 
     def against(self, name: str, figure: Figure, head: Sequence[str] = ()) -> float:
         """How much the words near ``figure`` say that it is not ``name``."""
-        found = _matches(dict.fromkeys(self._avoid[name], 1.0), figure, head, None)
+        own = replace(figure, before=_own(figure.before, figure.own_before), after=figure.after[: figure.own_after])
+        found = _matches(dict.fromkeys(self._avoid.get(name, frozenset()), 1.0), own, head, None)
         return found[0] if found else 0.0
+
+
+def _own(before: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The last words of those before a number: what is said before the number in front of it says nothing against."""
+    return before[max(0, len(before) - count) :]
 
 
 def _matches(
@@ -109,10 +125,14 @@ def _matches(
     for phrase, weight in cues.items():
         best = 0.0
         for far in _places(phrase, before[::-1], backwards=True):
-            best = max(best, weight / (1 + 0.14 * far))
+            beyond = _BEYOND if far >= figure.own_before else 0
+            best = max(best, weight / (1 + 0.14 * (far + beyond)))
+        tied = bool(figure.after) and figure.after[0] in _TYING and figure.own_after > 1
         for far in _places(phrase, after, backwards=False):
-            # words behind a number more often belong to the next one
-            best = max(best, 0.93 * weight / (1 + 0.14 * far))
+            # words behind a number more often belong to the next one, but for "0.5 J on the device"
+            beyond = _BEYOND if far >= figure.own_after else 0
+            factor = 1.2 if tied and far < min(4, figure.own_after) else 0.93
+            best = max(best, factor * weight / (1 + 0.14 * (far + beyond)))
         if any(_within(phrase, words) for words in beside):
             best = max(best, 1.05 * weight)
         if title and _within(phrase, title):

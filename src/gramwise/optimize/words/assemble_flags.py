@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gramwise.optimize.knowledge.entry import Symbol
 
@@ -16,6 +16,7 @@ from .assemble_cues import stem, stems
 from .assemble_groups import Frame
 from .statement import Clause, Reading
 
+_GAP = 6
 _NEAR = 8
 """Words farther than this from a cue are not what it speaks of."""
 _ONLY = ("only", "exclusively", "nowhere else")
@@ -49,18 +50,43 @@ def read_flag(symbol: Symbol, frame: Frame, reading: Reading) -> Array | None:
 
 def _cued(symbol: Symbol, reading: Reading) -> Iterator[tuple[Clause, int]]:
     """Clauses in which a cue of the flag stands, not turned round by a word of its ``avoid``; and where in it."""
-    cues = [stems(c) for c in symbol.cues]
+    cues = [_parts(c) for c in symbol.cues]
     avoid = {stem(a) for a in symbol.avoid}
     undoing = [n.lower() for n in symbol.negations]
     for clause in reading.clauses:
-        if any(n in reading.text[clause.start : clause.end].lower() for n in undoing):
+        said = reading.text[clause.start : clause.end].lower()
+        for phrase in symbol.cues:  # "need not be contiguous" is no negation, though it holds one
+            said = said.replace(phrase.lower(), " ") if any(n in phrase.lower() for n in undoing) else said
+        if any(n in said for n in undoing):
             continue
         words = [stem(w) for w in re.findall(r"[a-z0-9'µ]+", reading.text[clause.start : clause.end].lower())]
         for cue in cues:
-            at = next((i for i in range(len(words)) if tuple(words[i : i + len(cue)]) == cue), None)
-            if at is not None and not avoid & set(words[max(0, at - 4) : at]):
+            at = _found(cue, words)
+            if at is not None and not avoid & set(words[max(0, at - 5) : at]):
                 yield clause, at
                 break
+
+
+def _parts(cue: str) -> tuple[tuple[str, ...], ...]:
+    """Stems of a cue; dots between its parts stand for a few other words: "spread ... over"."""
+    return tuple(stems(part) for part in cue.split("...") if part.strip())
+
+
+def _found(cue: tuple[tuple[str, ...], ...], words: Sequence[str]) -> int | None:
+    """Where the parts of a cue stand in their order, each a few words behind the one before; None where they do not."""
+    first, *rest = cue
+    for start in range(len(words)):
+        if tuple(words[start : start + len(first)]) != first:
+            continue
+        at = start + len(first)
+        for part in rest:
+            near = range(at, min(at + _GAP, len(words)) + 1)
+            at = next((k + len(part) for k in near if tuple(words[k : k + len(part)]) == part), -1)
+            if at < 0:
+                break
+        if at >= 0:
+            return start
+    return None
 
 
 def _cells(symbol: Symbol, frame: Frame, reading: Reading, clause: Clause, at: int) -> list[int]:

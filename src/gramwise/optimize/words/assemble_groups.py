@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gramwise.core.errors import SourceUnavailable
 from gramwise.optimize.knowledge.entry import Group, Model, Symbol
 
+from .assemble_axis import is_axis, of_time
 from .assemble_clusters import Cluster, find_clusters
 from .assemble_cues import Lexicon, stem, stems
+from .assemble_hosts import without_hosts
 from .assemble_quantity import into
-from .statement import Reading
+from .reading.vocabulary import words
+from .statement import Reading, Run
 
+_OFFERING = words("attach.offering")
 MOST_MEMBERS = 2000
 ORDINALS = {
     "first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "sixth": 5, "seventh": 6, "eighth": 7, "last": -1,
@@ -40,6 +44,7 @@ class Members:
     source: str
     noun: str
     ordered: bool = False
+    nouns: tuple[str, ...] = ()
 
     def position(self, label: str) -> int | None:
         """0-based place of a member called ``label`` in the text; "job 2" is the second of six jobs."""
@@ -108,13 +113,16 @@ def bind_groups(
     """
     bound = {m.group: m for m in given}
     groups = [g for g in model.groups if g.name not in bound]
-    clusters = find_clusters(reading)
+    clusters = without_hosts(find_clusters(reading), reading)
     for group, cluster in _paired(groups, clusters, reading, symbols, lexicon):
         bound[group.name] = _of_cluster(group, cluster, reading)
+    nouns = {g.name: g.nouns for g in model.groups}
     rest = [g for g in groups if g.name not in bound]
     for group in list(rest):
         spanned = _from_runs(group, reading, bound, symbols, loosely=False)
         counted = _counted(group, reading)
+        if counted is not None and any(_counts(counted, m, nouns[m.group]) for m in bound.values()):
+            counted = None  # "four speed steps" counts the steps that are named, and no tasks
         members = (spanned or counted) if group.ordered else (counted or spanned)
         if members is not None:
             bound[group.name] = members
@@ -126,8 +134,29 @@ def bind_groups(
             members = Members(group.name, group.implicit, len(group.implicit), "structure", group.nouns[0])
         if members is not None:
             bound[group.name] = members
+    last = _by_elimination([g for g in groups if g.name not in bound], clusters, bound, reading)
+    if last is not None:
+        bound[last.group] = last
     unbound = tuple(g for g in groups if g.name not in bound)
-    return Frame({g.name: bound[g.name] for g in model.groups if g.name in bound}, unbound, matched)
+    named = {g.name: replace(bound[g.name], nouns=g.nouns) for g in model.groups if g.name in bound}
+    return Frame(named, unbound, matched)
+
+
+def _by_elimination(
+    groups: Sequence[Group], clusters: Sequence[Cluster], bound: Mapping[str, Members], reading: Reading
+) -> Members | None:
+    """The only set that is open has the only names that are free, even where nothing is told of them yet."""
+    taken = {label for m in bound.values() for label in m.labels or ()}
+    free = [c for c in clusters if len(c.labels) > 1 and not taken & set(c.labels)]
+    if len(groups) != 1 or len(free) != 1 or groups[0].ordered:
+        return None
+    return _of_cluster(groups[0], free[0], reading)
+
+
+def _counts(counted: Members, named: Members, nouns: Sequence[str]) -> bool:
+    """Whether a count is of members that another set already has by name."""
+    same = stems(counted.noun)[-1:] in {stems(noun)[-1:] for noun in (named.noun, *nouns)}
+    return same and named.labels is not None and counted.size == named.size
 
 
 def _plain(label: str) -> str:
@@ -157,11 +186,14 @@ def _paired(
             score[i, j] = (
                 _kinship(group, cluster) + told.get(group.name, 0.0) + 0.02 * min(len(cluster.labels), 8)
             )
+            if group.ordered and not is_axis(group, cluster):
+                score[i, j] = 0.0
             if len(cluster.labels) == 1:
-                score[i, j] -= 0.35
-            if (counted := _counted(group, reading)) is not None and counted.size == len(cluster.labels):
-                score[i, j] += 0.25
-    rows, columns = linear_sum_assignment(-score)
+                score[i, j] -= 0.35 if told else 1.0  # one name of which nothing is told is no set
+            if (counted := _counted(group, reading)) is not None:
+                own = counted.size == len(cluster.labels)
+                score[i, j] += 0.25 if own else -0.3  # "five scans" are others than the two machines
+    rows, columns = linear_sum_assignment(-np.maximum(score, 0.0))  # a pair that is not made costs nothing
     return [(groups[i], clusters[j]) for i, j in zip(rows, columns, strict=True) if score[i, j] > _LEAST]
 
 
@@ -203,9 +235,8 @@ def _of_cluster(group: Group, cluster: Cluster, reading: Reading) -> Members:
     if counted is not None and counted.size > len(cluster.labels) and all(map(_one_of_many, cluster.labels)):
         return counted
     start, end = cluster.span
-    return Members(
-        group.name, cluster.labels, len(cluster.labels), f"text:{start}-{end}", noun, group.ordered
-    )
+    labels = of_time(group, cluster.labels)
+    return Members(group.name, labels, len(labels), f"text:{start}-{end}", noun, group.ordered)
 
 
 def _one_of_many(label: str) -> bool:
@@ -252,7 +283,8 @@ def _from_runs(
     for run in runs:
         said = len(run.over) == 1 and stems(run.over[0]) in nouns
         headed = any(stem(w) in {n[-1] for n in nouns if n} for w in run.head)
-        if said or (headed and len(run.figures) not in sizes and not loosely):
+        free = len(run.figures) not in sizes or _to_choose_from(run, reading)
+        if said or (headed and free and not loosely):
             return _spanned(group, run.figures[0].start, run.figures[-1].end, len(run.figures))
     if not loosely:
         return None
@@ -263,6 +295,12 @@ def _from_runs(
         run = next(r for r in fitting if len(r.figures) == n)
         return _spanned(group, run.figures[0].start, run.figures[-1].end, n)
     return None
+
+
+def _to_choose_from(run: Run, reading: Reading) -> bool:
+    """ "Allowed frequencies: 1, 1.5 and 2 GHz", "at 1, 1.5 or 2 GHz"."""
+    between = reading.text[run.figures[-2].end : run.figures[-1].start].lower().split()
+    return not run.over and ("or" in between or bool(_OFFERING & set(run.head)))
 
 
 def _spanned(group: Group, start: int, end: int, size: int) -> Members:

@@ -23,6 +23,7 @@ from gramwise.optimize.typed.record import (
 
 from .assemble import Attempt, names_in
 from .assemble_arrays import as_param, element, mask_param
+from .assemble_blend import blend_records
 from .assemble_clock import clock_records
 from .assemble_groups import Members
 from .questions import ask, ask_members, listing, open_param
@@ -42,7 +43,8 @@ def write_problem(tried: Attempt, text: str, base: Base, formulator: Formulator)
     used = tried.used()
     named = _params_in_order(tried, used)
     timed = [clock_records(tried.arrays[n], tried.clocks[n], tried.frame) for n in named if n in tried.clocks]
-    params = [_param(tried, name, base) for name in named if name not in tried.clocks]
+    timed += [blend_records(tried.arrays[n], tried.blends[n], tried.frame) for n in named if n in tried.blends]
+    params = [_param(tried, n, base) for n in named if n not in tried.clocks and n not in tried.blends]
     params += [p for records, _ in timed for p in records]
     params += [mask_param(a, tried.frame) for n, a in tried.arrays.items() if a.masked and n in used]
     derived = [d for _, d in timed]

@@ -7,6 +7,7 @@ per cycle is 0.8 nJ" divides by the cycle that the words name.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from gramwise.optimize.typed.findings import Refused
 from gramwise.optimize.typed.units import Unit, parse_unit
@@ -16,6 +17,8 @@ from .statement import Figure
 
 _GRAMS_OF_CARBON = {"g": "gCO2e", "kg": "kgCO2e", "mg": "mgCO2e", "t": "tCO2e"}
 _HERTZ, _CLOCK = parse_unit("1/s"), parse_unit("cycle/s")
+_SECOND, _HOURS_A_DAY = parse_unit("s"), re.compile(r"(h|min)/(?:day|d|night)$")
+_WATT, _JOULE = parse_unit("W"), parse_unit("J")
 PER_PERIOD = re.compile(r"/(h|hour|d|day|week|month|year)$")
 _DIVISORS = {
     "cycle": "cycle", "bit": "bit", "byte": "B", "kilobyte": "kB", "megabyte": "MB", "gigabyte": "GB",
@@ -48,14 +51,15 @@ def unit_of(figure: Figure) -> Unit | None:
 def into(figure: Figure, unit: str) -> float | None:
     """The figure's value in ``unit``; None where it measures something else.
 
-    Hertz of a clock are cycles per second; so many requests a day are that many requests, the day being the period
-    that is accounted for; a percentage is never a count.
+    Hertz of a clock are cycles per second; so many requests a day are that many requests, and so many kilowatt-hours a
+    day that much energy, the day being the period that is accounted for; a percentage is never a count.
     """
     target = parse_unit(unit)
     counted = unit in COUNTED
     if figure.unit in ("percent", "%") and counted:
         return None
-    for symbol in (figure.unit, _GRAMS_OF_CARBON.get(figure.unit, ""), *_per(figure)):
+    steady = re.match(r"[mkM]?W(?=/(h|hour|day|d|slot|period)$)", figure.unit)  # "0.4 kW in every hour"
+    for symbol in (figure.unit, _GRAMS_OF_CARBON.get(figure.unit, ""), steady.group() if steady else "", *per_words(figure)):
         if not symbol and figure.unit:
             continue
         try:
@@ -63,17 +67,24 @@ def into(figure: Figure, unit: str) -> float | None:
         except Refused:
             continue
         clock = own.same(_HERTZ) and target.same(_CLOCK) and figure.unit.endswith("Hz")
+        if unit == "1" and _HOURS_A_DAY.match(figure.unit):
+            return None  # "ten hours a day" is no accuracy
         if own.same(target) or clock:
             return float(f"{target.from_base(own.to_base(figure.value)):.15g}")
+        if target.same(_SECOND) and (span := _HOURS_A_DAY.match(figure.unit)):
+            return into(replace(figure, unit=span[1]), unit)
+        if own.same(_WATT) and target.same(_JOULE) and (period := PER_PERIOD.search(figure.unit)):
+            return into(replace(figure, unit=figure.unit[: period.start()]), unit)
         if counted and own.same(_HERTZ) and PER_PERIOD.search(figure.unit):
             return figure.value
     return None
 
 
-def _per(figure: Figure) -> list[str]:
+def per_words(figure: Figure) -> list[str]:
     """Units with a divisor that the words before the number say: "energy per cycle is 0.8 nJ"."""
     words = figure.before
-    said = [words[i + 1].rstrip("s") for i in range(len(words) - 1) if words[i] in ("per", "each", "every")]
+    ahead = [words[i + 1 : i + 3] for i in range(len(words) - 1) if words[i] in ("per", "each", "every")]
+    said = [word.rstrip("s") for pair in ahead for word in pair]  # "each downloaded gigabyte"
     return [f"{figure.unit}/{_DIVISORS[w]}" for w in said if figure.unit and w in _DIVISORS]
 
 

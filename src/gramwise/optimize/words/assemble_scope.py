@@ -46,7 +46,8 @@ centre center rack cluster node replica instance container video stream frame im
 transmit transmitter wifi bandwidth uplink battery solar panel charge discharge storage inverter ai iot machine robot
 software app application service web website backup render rendering encode transcode simulation compute computing
 clock frequency cycle flop memory cache client federated variant accuracy kwh kilowatt watt electricity grid power
-meter thermostat assistant speaker router hub bot chatbot llm token
+meter thermostat assistant speaker router hub bot chatbot llm token controller routine firmware joule
+download gigabyte megabyte kiosk terminal adapter vram
 """
 _MACHINES = frozenset(map(stem, _MACHINE_WORDS.split()))
 _NEVER = re.compile(

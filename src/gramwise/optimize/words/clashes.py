@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gramwise.optimize.compiled.milp import Milp
 
 _PAIRS = (("ready", "due"), ("f_lo", "f_hi"), ("r_min", "r_max"), ("b_min", "b_max"))
-_SURE = 0.75
+_SURE, _SURE_OF_SAME = 0.75, 0.45
 _PATIENCE_S = 2.0
 
 
@@ -46,7 +46,7 @@ def stated_twice(tried: Attempt, symbols: Mapping[str, Symbol]) -> list[Clash]:
     lexicon = Lexicon(numbers.values())
     found = []
     for figure in tried.left:
-        if not figure.unit or of_other_times(figure):
+        if not figure.unit or figure.clock or of_other_times(figure):
             continue
         scored = sorted(
             (
@@ -56,9 +56,12 @@ def stated_twice(tried: Attempt, symbols: Mapping[str, Symbol]) -> list[Clash]:
             ),
             reverse=True,
         )
-        if not scored or scored[0][0] < _SURE:
+        if not scored:
             continue
         array = tried.arrays.get(scored[0][1])
+        same = array is not None and any(f.subjects == figure.subjects != () for f in array.figures)
+        if scored[0][0] < (_SURE_OF_SAME if same else _SURE):
+            continue
         if array is not None and array.figures and (clash := _against(array, figure, tried)) is not None:
             found.append(clash)
     return found
@@ -72,7 +75,7 @@ def _against(array: Array, figure: Figure, tried: Attempt) -> Clash | None:
         return None
     placed = place(Offer((Item(figure, at),)), array.symbol.index, frame)
     value = into(figure, array.symbol.unit)
-    if not placed or value is None or bool(at) != any(f.subjects for f in array.figures):
+    if not placed or value is None or not _same_owners(array, figure, bool(at), tried):
         return None
     fixed = placed[0][1]
     for flat in cells(array.symbol.index, sizes(array.symbol.index, frame), fixed):
@@ -80,6 +83,16 @@ def _against(array: Array, figure: Figure, tried: Attempt) -> Clash | None:
         if array.sources[flat].startswith("text:") and abs(held - value) > 1e-6 * max(abs(held), abs(value)):
             return _twice(array, flat, figure, value, tried)
     return None
+
+
+def _same_owners(array: Array, figure: Figure, placed: bool, tried: Attempt) -> bool:
+    """Whether a figure is said of members as those of the array are; names that are no members must be the same."""
+    where = tried.frame.where
+    if placed != any(where(label) is not None for f in array.figures for label in f.subjects):
+        return False
+    strange = {label for label in figure.subjects if where(label) is None}
+    theirs = {label for f in array.figures for label in f.subjects if where(label) is None}
+    return placed or strange == theirs
 
 
 def _twice(array: Array, flat: int, figure: Figure, value: float, tried: Attempt) -> Clash:
@@ -91,6 +104,7 @@ def _twice(array: Array, flat: int, figure: Figure, value: float, tried: Attempt
         f"{array.values[flat]:g}{unit} and {value:g}{unit}.",
         ((int(a), int(b)), (figure.start, figure.end)),
         array.symbol.name,
+        twice=True,
     )
 
 

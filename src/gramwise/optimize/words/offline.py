@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from gramwise.core.errors import ConfigError
 from gramwise.optimize.knowledge.base import Base, shipped
-from gramwise.optimize.knowledge.retrieve import Hit, retrieve
+from gramwise.optimize.knowledge.retrieve import Hit
 from gramwise.optimize.typed.findings import Finding
 from gramwise.optimize.typed.known import known_from
 from gramwise.optimize.typed.record import Formulator as Author
@@ -22,18 +22,28 @@ from gramwise.optimize.typed.record import Problem
 from gramwise.optimize.typed.validate import validate
 
 from .assemble import Attempt, attempt, in_scope
+from .assemble_axis import with_windows
+from .assemble_cues import stems
 from .assemble_lists import with_lists
 from .assemble_problem import questions_of, stated_limits, used_sources, write_problem
 from .assemble_scope import why_out_of_scope
 from .clashes import crossed_limits, impossible_limits, stated_twice
+from .doubt import ask_meaning, ask_sets, ask_units, ask_which, sure_clashes, unknown_units, waived
+from .excluded import excluding
 from .formulator import Answer, Draft, Status
+from .marks import nearest_families
 from .reading import read
+from .regroup import regroupings
+from .restated import without_restated
 from .statement import Reading
 from .understood import quote, say_back
+from .unexplained import unexplained, unplaced_sets
 
 NAME, VERSION = "offline-rule-based", "1"
 MOST_TRIED = 4
+MOST_REGROUPED = 2
 _STEEP = 8.0  # reciprocal ranks lie close together: this spreads them over 0 to 1
+_PER_CLASH = 0.4  # a family in which the numbers exclude each other is more often the wrong one
 LEAST_EXPLAINED = 0.3
 """Share of the text's quantities that a family must explain; below it the formulator abstains."""
 
@@ -84,7 +94,7 @@ class OfflineFormulator:
     def _draft(self, text: str, answers: Sequence[Answer]) -> tuple[Status, Draft]:
         if not text.strip():
             raise ConfigError("the description is empty.", fix="Write in plain words what is to be decided.")
-        reading = with_lists(read(text))
+        reading = with_windows(without_restated(with_lists(read(text))))
         declined = why_out_of_scope(reading)
         if declined:
             return "out_of_scope", Draft(status="out_of_scope", reason=declined)
@@ -104,12 +114,39 @@ class OfflineFormulator:
             problem = write_problem(one, reading.text, self._base, author)
             tried.append(_weigh(one, problem, reading))
         best = max(tried, key=lambda c: c.score, default=None)
+        if best is not None and not self._clean(best, reading, answers):
+            best = self._regrouped(tried, reading, answers) or best
         return best if best is not None and best.explained >= LEAST_EXPLAINED else None
 
+    def _clean(self, one: _Candidate, reading: Reading, answers: Sequence[Answer]) -> bool:
+        """Whether nothing is missing, nothing clashes, and every number that was meant has its place."""
+        tried = one.tried
+        if one.problem is None or tried.missing or tried.open_groups or tried.clashes:
+            return False
+        if questions_of(tried, self._base) or crossed_limits(tried.arrays):
+            return False
+        cited = _cited(tried) | used_sources(one.problem)
+        left = unexplained(tried, cited, reading, self._base, answers)
+        return not left and not unplaced_sets(tried, reading, self._base)
+
+    def _regrouped(
+        self, tried: Sequence[_Candidate], reading: Reading, answers: Sequence[Answer]
+    ) -> _Candidate | None:
+        """The best family under another grouping of the names, under which the whole text finds its place."""
+        author = Author(name=self.name, version=self.version)
+        for first in sorted(tried, key=lambda c: -c.score)[:MOST_REGROUPED]:
+            found = []
+            for given in regroupings(first.tried, reading):
+                one = attempt(first.tried.family, reading, self._base, answers, first.tried.retrieval, given)
+                candidate = _weigh(one, write_problem(one, reading.text, self._base, author), reading)
+                if self._clean(candidate, reading, answers):
+                    found.append(candidate)
+            if found:
+                return max(found, key=lambda c: c.score)
+        return None
+
     def _ranked(self, reading: Reading) -> tuple[Hit, ...]:
-        units = tuple(f.unit for f in reading.figures if f.unit)
-        nouns = tuple(n.noun for n in reading.groups if n.noun)
-        return retrieve(reading.text, units=units, nouns=nouns, k=MOST_TRIED, kind="family")
+        return nearest_families(reading, k=MOST_TRIED, base=self._base)
 
     def _unlike(self) -> str:
         titles = "; ".join(e.title.split(":")[0].lower() for e in self._base.of("family"))
@@ -135,6 +172,18 @@ class OfflineFormulator:
             and not any(f.code[:2] in ("E1", "E2", "E3") or f.code == "E404" for f in findings)
         ):
             clashes = impossible_limits(problem, stated_limits(tried))
+        cited = _cited(tried) | (used_sources(problem) if problem is not None else set())
+        left = unexplained(tried, cited, reading, self._base, answers)
+        doubted = clashes
+        clashes = excluding(reading) + sure_clashes(clashes, left, reading, tried.frame)
+        if not clashes and not questions:
+            strange = [f for f in unknown_units(reading) if not waived(f, answers)]
+            questions = (
+                ask_which(doubted, reading)
+                or ask_units(strange, reading)
+                or ask_meaning(left, reading)
+                or ask_sets(n for n in unplaced_sets(tried, reading, self._base) if not waived(n, answers))
+            )
         understood = say_back(problem, reading.text, tried.family) if problem is not None else ()
         status: Status = "contradiction" if clashes else "needs_input" if questions else "formulated"
         reason = ""
@@ -158,16 +207,25 @@ class OfflineFormulator:
 
 def _weigh(tried: Attempt, problem: Problem | None, reading: Reading) -> _Candidate:
     """How well an attempt explains the text: figures used, sets recognised, little missing, close cards first."""
-    figures = [f for f in reading.figures if f.unit]
     cited = _cited(tried)
+    figures = [
+        f for f in reading.figures if f.unit and not (f.clock and f"text:{f.start}-{f.end}" not in cited)
+    ]
     explained = sum(f"text:{f.start}-{f.end}" in cited for f in figures) / max(1, len(figures))
+    own = {stems(c) for c in tried.model.cues}
+    words = stems(reading.text)
+    strange = bool(own) and not any(
+        words[i : i + len(cue)] == cue for cue in own for i in range(len(words) - len(cue) + 1)
+    )
     missing = len(tried.missing) + len(tried.open_groups)
     score = (
         2.5 * explained
-        + 0.8 * tried.retrieval
+        + 1.1 * tried.retrieval
         + 0.6 * tried.frame.matched
         - 0.5 * min(missing, 4)
         - 0.5 * tried.pairing_cost
+        - (0.8 if strange else 0.0)
+        - _PER_CLASH * min(len(tried.clashes), 2)
     )
     return _Candidate(tried, problem, explained, score)
 

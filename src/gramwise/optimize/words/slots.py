@@ -8,7 +8,9 @@ plausible range and the members it is said of make the rest of the cost. Method:
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,9 +20,12 @@ from gramwise.core.errors import SourceUnavailable
 from gramwise.optimize.knowledge.entry import Symbol
 from gramwise.optimize.typed.units import parse_unit
 
+from .assemble_axis import horizon_figures, numbers_a_step, stepped
+from .assemble_counts import count_others, counted_cost, is_load, per_others, told_per_thing
 from .assemble_cues import Lexicon, stem, stems
 from .assemble_groups import ORDINALS, Frame
 from .assemble_quantity import COUNTED, PER_PERIOD, into, unit_of
+from .slots_more import clash_cost, each_cost
 from .statement import Figure, Reading, Run
 
 FORBIDDEN = 1e6
@@ -28,7 +33,6 @@ LEFT_OUT = 1.35
 """Cost of leaving an offer without a symbol: a pairing that costs more is not made."""
 
 
-_HORIZON = {"next", "coming", "following", "horizon"}
 _LIMITING = {"max", "maximum", "limit", "most", "capacity", "cap"}
 _ALL = {"either", "everywhere", "anywhere", "wherever", "whichever", "regardless", "alike"}
 """Behind a number they say that it holds for all members."""
@@ -94,7 +98,38 @@ def make_offers(
     for figure in reading.figures:
         if (figure.start, figure.end) not in in_runs | spent:
             singles.append(Offer((Item(figure, _members(figure, frame)),)))
-    return _bundled([*offers, *singles], symbols, lexicon)
+    return _bundled([*offers, *_in_order(singles, frame, reading)], symbols, lexicon)
+
+
+def _in_order(singles: Sequence[Offer], frame: Frame, reading: Reading) -> list[Offer]:
+    """Like figures of one sentence about no member, as many as a set has members: one for each, in their order."""
+    sizes = {m.size for m in frame.members.values() if m.size > 2}
+    chains: list[list[Offer]] = []
+    for offer in singles:
+        last = chains[-1][-1] if chains else None
+        goes_on = last is not None and _follows_on(last, offer, reading)
+        if goes_on:
+            chains[-1].append(offer)
+        else:
+            chains.append([offer])
+    made: list[Offer] = []
+    for chain in chains:
+        if len(chain) in sizes and len({o.figure.value for o in chain}) > 1:
+            made.append(Offer(tuple(o.items[0] for o in chain), chain[0].figure.before[-4:], row=True))
+        else:
+            made += chain
+    return made
+
+
+def _follows_on(a: Offer, b: Offer, reading: Reading) -> bool:
+    """Whether two single figures of no member measure the same thing in one sentence, nothing else in between."""
+    ua, ub = unit_of(a.figure), unit_of(b.figure)
+    told = any(i.at for i in (*a.items, *b.items)) or not (a.figure.unit and b.figure.unit)
+    if told or ua is None or ub is None or not ua.same(ub):
+        return False
+    limits = {a.figure.relation, b.figure.relation} != {"is"} or a.figure.clock or b.figure.clock
+    between = reading.text[a.figure.end : b.figure.start]
+    return not limits and not re.search(r"[.!?]\s|\n\s*\n", between)
 
 
 def _sizes(reading: Reading, frame: Frame) -> set[tuple[int, int]]:
@@ -103,25 +138,30 @@ def _sizes(reading: Reading, frame: Frame) -> set[tuple[int, int]]:
     sources = {m.source for m in frame.members.values()}
     spent = set()
     ordered = {m.size for m in frame.members.values() if m.ordered}
+    spent |= horizon_figures(reading, ordered)
     for f in reading.figures:
-        if f.unit in ("h", "hour") and f.value in ordered and _HORIZON & set(f.before[-3:]):
-            spent.add((f.start, f.end))
         if f.unit or not f.noun:
             continue
         inside = any(a < f.end and f.start < b for a, b in spans)
         bound = any(s == f"text:{f.start}-{f.end}" for s in sources)
         counts = any(m.size == f.value and m.noun == f.noun for m in frame.members.values())
-        if bound or counts or (inside and f.value in {m.size for m in frame.members.values()}):
+        sized = any(m.size == f.value for m in frame.members.values()) and not f.subjects
+        if bound or counts or (inside and sized):
             spent.add((f.start, f.end))
     return spent
 
 
-def _members(figure: Figure, frame: Frame, more: Sequence[str] = ()) -> frozenset[tuple[str, int]]:
-    if _ALL & set(figure.after[:4]):
-        return frozenset()
+def _members(
+    figure: Figure, frame: Frame, more: Sequence[str] = (), *, ordinals: bool = True
+) -> frozenset[tuple[str, int]]:
     labels = [*figure.subjects, figure.row, figure.column, *more]
+    if _ALL & set(figure.after[:4]):
+        own = {stem(w) for w in figure.before[-figure.own_before :]} if figure.own_before else set()
+        labels = [label for label in labels if label and set(stems(label)) <= own]
     found = {w for w in (frame.where(label) for label in labels if label) if w is not None}
-    if not found and (ordinal := _ordinal(figure)):
+    if figure.each and not figure.row:  # "in each period": of all, whatever was named before
+        found = {w for w in found if not frame.members[w[0]].ordered}
+    if not found and ordinals and (ordinal := _ordinal(figure)):
         named = [w for w in (frame.where(ordinal),) if w is not None]
         found = set(named)
     return frozenset(found)
@@ -141,7 +181,9 @@ def _from_run(run: Run, frame: Frame) -> Offer:
     if len(run.over) == n:
         items = tuple(Item(f, _members(f, frame, (o,))) for f, o in zip(run.figures, run.over, strict=True))
     else:
-        items = tuple(Item(f, _members(f, frame)) for f in run.figures)
+        items = tuple(Item(f, _members(f, frame, ordinals=False)) for f in run.figures)
+    if run.over and stepped(run, frame):
+        items = tuple(Item(i.figure, frozenset(w for w in i.at if not frame.members[w[0]].ordered)) for i in items)
     told = len({i.at for i in items}) == n
     if told and (more := _heading(run.head, frame) - {g for i in items for g, _ in i.at}):
         placed = {w for g in more for w in _headed(run.head, frame) if w[0] == g}
@@ -186,6 +228,7 @@ def _bundled(offers: Sequence[Offer], symbols: Mapping[str, Symbol], lexicon: Le
         near = [i for i, b in enumerate(bundles) if _may_join(b, offer)]
         if len(near) > 1 or (near and _several(offer, offers)):
             near = [i for i in near if _alike(bundles[i], offer, symbols, lexicon)]
+        near = [i for i in near if not _mixed(bundles[i], offer) or _alike(bundles[i], offer, symbols, lexicon)]
         if near:
             b = bundles[near[-1]]  # the most recent: lists go on before they start anew
             bundles[near[-1]] = Offer((*b.items, *offer.items), b.head, b.row, b.over)
@@ -200,6 +243,8 @@ def _several(offer: Offer, offers: Sequence[Offer]) -> bool:
     unit = unit_of(offer.figure)
     return any(
         other is not offer
+        and not per_others(offer.figure, other.figure)
+        and not count_others(offer.figure, other.figure)
         and any(i.at in places for i in other.items)
         and unit is not None
         and (theirs := unit_of(other.figure)) is not None
@@ -210,14 +255,26 @@ def _several(offer: Offer, offers: Sequence[Offer]) -> bool:
 
 def _may_join(a: Offer, b: Offer) -> bool:
     """Same dimension, same kind of limit, told of members of the same sets, and not twice of the same."""
-    if not all(i.at for i in (*a.items, *b.items)) or (a.row != b.row):
+    if not all(i.at for i in (*a.items, *b.items)) or a.row != b.row or a.figure.clock != b.figure.clock:
         return False
     ua, ub = unit_of(a.figure), unit_of(b.figure)
-    if ua is None or ub is None or not ua.same(ub) or (a.figure.relation != b.figure.relation):
+    if ua is None or ub is None or not ua.same(ub) or not _like_limits(a, b) or count_others(a.figure, b.figure):
+        return False
+    if per_others(a.figure, b.figure):
         return False
     sets = {frozenset(g for g, _ in i.at) for i in (*a.items, *b.items)}
     places = {i.at for i in a.items}
     return len(sets) == 1 and not any(i.at in places for i in b.items)
+
+
+def _like_limits(a: Offer, b: Offer) -> bool:
+    """Whether both are the same kind of limit; "room for 200 kWh" and "up to 1 MWh" are, if the words say the same."""
+    said = {i.figure.relation for i in (*a.items, *b.items)}
+    return len(said) == 1 or said <= {"is", "at_most"} or said <= {"is", "about"}
+
+
+def _mixed(a: Offer, b: Offer) -> bool:
+    return len({i.figure.relation for i in (*a.items, *b.items)} - {"about"}) > 1
 
 
 def _alike(a: Offer, b: Offer, symbols: Mapping[str, Symbol], lexicon: Lexicon) -> bool:
@@ -283,7 +340,8 @@ def pair(
                 alone=rivals[name] == 1,
                 required=not weights.get(name),
             )
-            cost[i, j] = FORBIDDEN if c is None else c + weights.get(name, 0.0)
+            lone = 0.4 if symbols[name].index and _beside_a_list(offer, offers, frame) else 0.0
+            cost[i, j] = FORBIDDEN if c is None else c + weights.get(name, 0.0) + lone
     rows, columns = linear_sum_assignment(cost)
     for i, j in zip(rows, columns, strict=True):
         pairing.cost += float(cost[i, j])
@@ -291,8 +349,25 @@ def pair(
             pairing.taken[names[j]] = [offers[i]]
         else:
             pairing.left.append(offers[i])
-    _join_left(pairing, cost, offers, names)
+    _join_left(pairing, cost, offers, names, symbols)
     return pairing
+
+
+def _beside_a_list(offer: Offer, offers: Sequence[Offer], frame: Frame) -> bool:
+    """Whether a lone figure of nobody stands beside like figures of every member: then it is none of theirs."""
+    figure = offer.figure
+    if offer.row or len(offer.items) > 1 or offer.items[0].at or figure.each or not figure.unit:
+        return False
+    unit = unit_of(figure)
+    return any(
+        len(other.items) > 1
+        and unit is not None
+        and (theirs := unit_of(other.figure)) is not None
+        and theirs.same(unit)
+        and not per_others(figure, other.figure)
+        and len(other.items) in {m.size for m in frame.members.values()}
+        for other in offers
+    )
 
 
 def _join_left(
@@ -300,6 +375,7 @@ def _join_left(
     cost: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
     offers: Sequence[Offer],
     names: Sequence[str],
+    symbols: Mapping[str, Symbol],
 ) -> None:
     """Left-over offers that speak of other members than the chosen one complete it: "job 2, however, needs 500"."""
     for offer in list(pairing.left):
@@ -310,6 +386,8 @@ def _join_left(
         if cost[i, j] >= LEFT_OUT or mine is None:
             continue
         places = {item.at for o in mine for item in o.items}
+        if not symbols[names[j]].index:
+            continue  # one number is one number: a second completes nothing
         if all(item.at and item.at not in places for item in offer.items) or (
             not any(item.at for item in offer.items) and not offer.row and frozenset() not in places
         ):
@@ -336,10 +414,19 @@ def fit(
     required: bool,
 ) -> float | None:
     """Cost of taking ``offer`` for ``symbol``; None where the dimension or the shape forbids it."""
+    if symbol.unit == "1" and any(item.figure.clock for item in offer.items):
+        return None
+    if not symbol.clock and any(numbers_a_step(item.figure) for item in offer.items):
+        return None
     values = [into(item.figure, symbol.unit) for item in offer.items]
     if any(v is None for v in values) or place(offer, symbol.index, frame) is None:
         return None
     clauses = reading.clauses
+    plain_one = symbol.unit in COUNTED and not offer.figure.unit and values == [1.0]
+    if plain_one and symbol.relation == "any":
+        return None  # "for one picture" is what everything else is told of
+    if symbol.unit in COUNTED and values == [1.0] and _exactly(offer.figure):
+        return None  # "exactly one server" is a rule and no number of anything
     evidence = max(
         lexicon.evidence(
             symbol.name,
@@ -351,6 +438,22 @@ def fit(
     )
     against = max(lexicon.against(symbol.name, item.figure, offer.head) for item in offer.items)
     bare = not offer.figure.unit
+    if bare and values[0] == 1.0 and symbol.relation != "any" and offer.figure.relation == "is":
+        return None  # "one sample costs", "one job": a determiner
+    if symbol.clock and evidence <= 0.0 and any(f.clock and f.relation == "is" for f in (offer.figure,)):
+        return None
+    if symbol.clock and symbol.unit == "s" and any(
+        not i.figure.clock and v is not None and v <= 3600.0 for i, v in zip(offer.items, values, strict=True)
+    ):
+        return None  # "each is done within one hour" says how long it takes, not by when
+    if symbol.default is not None and evidence <= 0.0:
+        return None  # what usually goes without saying is only taken where it is named
+    if symbol.shy and evidence <= 0.0 and not told_per_thing(offer.figure, symbol):
+        return None
+    if bare and symbol.high == 1.0 and symbol.unit == "1" and (offer.figure.noun or values[0] == 1.0):
+        return None  # "one period" counts, it is no share
+    if bare and symbol.unit in COUNTED and is_load(offer.figure, reading):
+        evidence = max(evidence, 0.6)  # "1200 GPU-hours", where a GPU-hour takes 0.4 kWh
     counting = symbol.unit in COUNTED and not bare and bool(PER_PERIOD.search(offer.figure.unit))
     if counting and evidence < 0.3:
         if not offer.figure.noun:
@@ -358,13 +461,23 @@ def fit(
         evidence = 0.6  # "10 000 questions a day": the noun is counted, whatever it is
     cost = 1.0 - 0.8 * min(evidence, 1.25)
     if evidence == 0.0:
-        cost += 0.6 if bare else (-0.25 if alone else 0.25 if required else 0.45)
+        told = len(offer.items) > 1 and _covers(offer, symbol, frame)  # one for each: the shape speaks
+        cost += 0.6 if bare else (-0.25 if alone else 0.1 if told else 0.25 if required else 0.45)
     if len(offer.items) > 1 and _covers(offer, symbol, frame):
         cost -= 0.2
     cost += 0.8 * against
-    cost += _relation_cost(offer, symbol)
-    cost += _range_cost([v for v in values if v is not None], symbol)
+    cost += _period_cost(offer, symbol, frame)
+    if symbol.unit == "request/s" and re.search(r"/(d|day|week|month|year)$", offer.figure.unit):
+        cost += 0.4  # so many a month are a volume rather than a rate
+    cost += _relation_cost(offer, symbol) + counted_cost(offer.figure, symbol, frame)
+    cost += _range_cost([v for v in values if v is not None], symbol) + each_cost(offer.figure, symbol)
+    if not offer.row:
+        cost += clash_cost(((item.figure, item.at) for item in offer.items), symbol)
     return cost + _subject_cost(offer, symbol, frame)
+
+
+def _exactly(figure: Figure) -> bool:
+    return figure.relation == "is" and figure.before[-1:] == ("exactly",)
 
 
 def _covers(offer: Offer, symbol: Symbol, frame: Frame) -> bool:
@@ -374,15 +487,31 @@ def _covers(offer: Offer, symbol: Symbol, frame: Frame) -> bool:
 
 
 def _relation_cost(offer: Offer, symbol: Symbol) -> float:
-    figure = offer.figure
+    figure = next((i.figure for i in offer.items if i.figure.relation in ("at_most", "at_least")), offer.figure)
     limit = figure.relation in ("at_most", "at_least")
     if figure.relation == "is" and _LIMITING & set(offer.head):
         return -0.3 if symbol.relation == "at_most" else 0.3
+    if symbol.bounded and figure.relation == "at_most":
+        return -0.2
     if symbol.relation == "any":
+        if figure.relation == "at_most" and symbol.unit == "J":
+            return 0.9  # what may be used at most is not what is used
         return 0.3 if limit else 0.0
     if figure.relation == symbol.relation:
         return -0.3
     return 1.5 if limit else 0.25
+
+
+def _period_cost(offer: Offer, symbol: Symbol, frame: Frame) -> float:
+    """So many per hour are told of the hours one by one, where a family has hours; a plain count rather of them all."""
+    if symbol.unit not in (*COUNTED, "J") or not any(m.ordered for m in frame.members.values()):
+        return 0.0
+    ordered = any(frame.members[g].ordered for g in symbol.index)
+    hourly = ordered or any(w in cue for cue in (symbol.text, *symbol.cues) for w in ("hour", "period", "step"))
+    if PER_PERIOD.search(offer.figure.unit):
+        return -0.3 if ordered else 0.0 if hourly and symbol.unit == "J" else 0.4
+    bare = symbol.unit in COUNTED and ordered and not offer.figure.each and len(offer.items) == 1
+    return 0.25 if bare else 0.0
 
 
 def _range_cost(values: Iterable[float], symbol: Symbol) -> float:
@@ -405,7 +534,7 @@ def _subject_cost(offer: Offer, symbol: Symbol, frame: Frame) -> float:
         return 0.5
     if sets or not symbol.index:
         return -0.05 if sets else 0.0
-    return 0.0 if offer.row or offer.figure.each else 0.03
+    return 0.0 if offer.row or offer.figure.each else 0.03 if offer.figure.unit else 0.15
 
 
 def place(offer: Offer, index: Sequence[str], frame: Frame) -> list[tuple[Item, dict[str, int]]] | None:
@@ -414,7 +543,7 @@ def place(offer: Offer, index: Sequence[str], frame: Frame) -> list[tuple[Item, 
     A set that an item says nothing about is meant as a whole: the figure holds for all of it.
     """
     if not offer.row:
-        return [(item, {g: p for g, p in item.at if g in index}) for item in offer.items]
+        return [(item, fixed) for item in offer.items for fixed in _positions(item, index)]
     n = len(offer.items)
     fixed = {g for g, _ in offer.items[0].at}
     axes = [g for g in index if g not in fixed and g in frame.members and frame.members[g].size == n]
@@ -424,6 +553,12 @@ def place(offer: Offer, index: Sequence[str], frame: Frame) -> list[tuple[Item, 
     return [
         (item, {g: p for g, p in item.at if g in index} | {axis: k}) for k, item in enumerate(offer.items)
     ]
+
+
+def _positions(item: Item, index: Sequence[str]) -> list[dict[str, int]]:
+    """Every combination of the members that a figure is told of: "3 each at A and B" is told of both."""
+    places = {g: sorted(p for at, p in item.at if at == g) for g in index if any(at == g for at, _ in item.at)}
+    return [dict(zip(places, chosen, strict=True)) for chosen in itertools.product(*places.values())]
 
 
 def _named_by(offer: Offer, frame: Frame, group: str) -> bool:

@@ -29,6 +29,7 @@ class Figure:
         each: "each", "per job", "apiece" was said.
         negated: "not", "never", "other than" governs it.
         clock: a time of day or the number of an hour, in hours since midnight, rather than a duration.
+        own_before, own_after: how many words of ``before`` and ``after`` lie on this side of the next figure.
     """
 
     value: float
@@ -46,6 +47,8 @@ class Figure:
     each: bool = False
     negated: bool = False
     clock: bool = False
+    own_before: int = 99
+    own_after: int = 99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

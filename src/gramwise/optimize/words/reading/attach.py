@@ -20,6 +20,8 @@ _ORDINALS = {
 _VERBAL = words("attach.verbal")
 _JOINING = words("attach.joining")
 
+_OFFERING = words("attach.offering")
+
 Mention = tuple[int, int, int]
 
 
@@ -125,8 +127,8 @@ class Attacher:
         """A list as long as the group, in the order in which its members were named."""
         paired = False
         for series in self._lists(quantities):
-            rivals = [g for g in self.groups.values() if len(g) == len(series)]
-            if len(series) == len(group) > 1 and len(rivals) == 1:
+            rivals = [g for g in self.groups.values() if len(g) == len(series) and self._known(g, series[0])]
+            if len(series) == len(group) > 1 and len(rivals) == 1 and not self._offered(series):
                 paired = True
                 for k, quantity in zip(group, series, strict=True):
                     self._say([quantity], [k], group)
@@ -207,6 +209,18 @@ class Attacher:
                 lists.setdefault(quantity.listed, []).append(quantity)
         return list(lists.values())
 
+    def _known(self, group: list[int], quantity: Quantity) -> bool:
+        """Whether the text has named some of the group before the number."""
+        return any(a < quantity.first for k in group for a, _ in self.people[k].mentions)
+
+    def _offered(self, series: list[Quantity]) -> bool:
+        """ "Allowed frequencies: 1, 1.5 and 2 GHz" may be chosen from, and are not told one of each name."""
+        first = series[0].first
+        before = {t.low for t in self.tokens[max(self.cuts[series[0].clause].first, first - 9) : first]}
+        inside = {t.low for t in self.tokens[series[-2].last + 1 : series[-1].first]}
+        behind = {t.low for t in self.tokens[series[-1].last + 1 : series[-1].last + 7]}
+        return bool(before & _OFFERING or "or" in inside) and "respectively" not in behind
+
     def _choice(self, block: list[Mention], quantity: Quantity) -> bool:
         """ "home, bs1 or the cloud" says nothing of one of them, nor does a number of things before any name."""
         words = [t.low for t in self.tokens[block[0][0] : block[-1][1]]]
@@ -221,16 +235,29 @@ class Attacher:
             return False
         first = blocks[0][0][0]
         ahead = [q for q in rest if q.first < first]
+        if len(ahead) < len(rest) and self._opens(first, rest):
+            return False
         return (
             low(self.tokens, first - 1) in _AT
             or low(self.tokens, first - 2) in _AT
             or len(ahead) == len(rest)
         )
 
+    def _opens(self, first: int, rest: list[Quantity]) -> bool:
+        """Whether a name opens a new statement: "60 g at my place, in Oslo it is 30"."""
+        before = [t.low for t in self.tokens[max(0, first - 3) : first]]
+        parted = any(w in (",", ";", "and", "but") for w in before)
+        following = [q.first for q in rest if q.first > first]
+        if not parted or not following:
+            return False
+        return not any(t.low in (",", ";", "and") for t in self.tokens[first : following[0]])
+
     def _block_of(self, quantity: Quantity, blocks: list[list[Mention]], after: bool) -> list[Mention] | None:
         left = [b for b in blocks if b[-1][0] < quantity.first]
         right = [b for b in blocks if b[0][0] > quantity.last]
         gap = [t.low for t in self.tokens[left[-1][-1][1] : quantity.first]] if left else []
+        if left and len(gap) <= 4 and self._owns(left[-1][-1]) and all(w.isalpha() for w in gap):
+            return left[-1]
         if (
             left
             and len(gap) <= 2
@@ -258,6 +285,10 @@ class Attacher:
         if left:
             return left[-1]
         return right[0] if right and self._tied(quantity, right[0]) else None
+
+    def _owns(self, mention: Mention) -> bool:
+        """ "Lyon's grid emits 70": the name has an 's."""
+        return self.tokens[mention[1] - 1].low.endswith(("'s", "s'"))
 
     def _tied(self, quantity: Quantity, block: list[Mention]) -> bool:
         """Only a preposition and an article between the number and the name behind it."""

@@ -6,19 +6,27 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from .clauses import Piece
-from .members import GENERIC, KINDS, Member, again, named, short_names
+from .itemised import divided, itemised
+from .members import GENERIC, IN_PLACE, KINDS, Member, again, named, short_names
 from .numbers import low
 from .phrases import Phrases, dimension
 from .quantities import Quantity
 from .tokens import Token
 from .unitwords import as_carbon, singular
 from .vocabulary import words
+from .whereabouts import whereabouts
 
 _LINKS = frozenset((",", "and", "or", "/", "&", "+"))
 _COPULA = words("groups.copula")
 _GRAMS = ("gCO2e", "kgCO2e", "mgCO2e", "tCO2e")
 _MASSES = ("g", "kg")
 _FILLERS = words("groups.fillers")
+_COMPARED = 12
+_LIKENESS = 0.4
+"""Share of the kinds of numbers of two members that both must have to be of one kind."""
+_ENDING = words("groups.ending")
+_PURE = words("groups.pure")
+"""What is told by a number without a unit: "2.4 J, accuracy 0.81" is no 0.81 J."""
 
 
 def members(
@@ -26,7 +34,11 @@ def members(
 ) -> list[Member]:
     """All members in the order of first mention with every mention, not yet grouped."""
     book = named(tokens, found, seeds)
-    Phrases(tokens, cuts, found, book).collect()
+    phrases = Phrases(tokens, cuts, found, book)
+    phrases.collect()
+    itemised(phrases)
+    divided(phrases)
+    whereabouts(phrases)
     _merge(book)
     again(tokens, book, {at for q in found for at in range(q.first, q.last + 1) if q.unit})
     for member in book.values():
@@ -51,7 +63,9 @@ def _merge(book: dict[str, Member]) -> None:
         longer = [
             other
             for name, other in book.items()
-            if name != key and (name.split()[-1] == key or other.label.split()[0] == label)
+            if name != key
+            and not IN_PLACE & set(name.split())
+            and (name.split()[-1] == key or other.label.split()[0] == label)
         ]
         if len(longer) == 1:
             longer[0].mentions.extend(book.pop(key).mentions)
@@ -65,6 +79,10 @@ def elide(tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: l
         for source, target in order:
             if not source.unit or not target.bare or source.clock or source.unit.startswith("1/"):
                 continue
+            if low(tokens, target.first - 1) in _PURE or low(tokens, target.first - 2) in _PURE:
+                continue
+            if tokens[target.first].low in ("half", "third", "quarter"):
+                continue  # a share of what was told before
             if cuts[source.clause].sentence != cuts[target.clause].sentence:
                 continue
             left, right = sorted((source, target), key=lambda q: q.first)
@@ -73,13 +91,46 @@ def elide(tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: l
             if (
                 len(others) < len(gap)
                 and len(others) <= 6
-                and sum(w not in _LINKS | _FILLERS | _COPULA for w in others) <= (1 if len(others) < 4 else 0)
+                and sum(w not in _LINKS | _FILLERS | _COPULA for w in others) <= (1 if len(others) < 4 or others[-1] == "at" else 0)
             ):
                 for quantity in found if target.listed >= 0 else [target]:
                     if quantity is target or (quantity.listed == target.listed and quantity.bare):
                         quantity.unit, quantity.mass, quantity.per = source.unit, source.mass, source.per
                         quantity.noun = source.noun
                         quantity.each = source.each
+
+
+def per_energy(tokens: list[Token], cuts: list[Piece], found: list[Quantity]) -> None:
+    """ "Each kilowatt-hour stands for 420 grams of CO2"; "... 480 g a kWh; the neighbour gets by with 50"."""
+    last: Quantity | None = None
+    for quantity in found:
+        piece = cuts[quantity.clause]
+        top, stroke, _ = quantity.unit.partition("/")
+        if last is not None and cuts[last.clause].sentence != piece.sentence:
+            last = None
+        if top in _GRAMS and not stroke and _of_each(tokens, piece, quantity):
+            quantity.unit = top + "/kWh"
+        elif last is not None and quantity.bare and quantity.listed < 0 and _ends_with(tokens, quantity):
+            quantity.unit, quantity.mass = last.unit, last.mass
+        if quantity.unit.startswith(_GRAMS) and quantity.unit.endswith(("/kWh", "/MWh", "/Wh")):
+            last = quantity
+
+
+def _of_each(tokens: list[Token], piece: Piece, quantity: Quantity) -> bool:
+    for at in range(piece.first, quantity.first - 1):
+        words = low(tokens, at + 1) in ("kilowatt-hour", "kwh") or (
+            low(tokens, at + 1) == "kilowatt" and low(tokens, at + 2).startswith("hour")
+        )
+        if words and low(tokens, at) in ("each", "every", "per", "a", "one"):
+            return True
+    return False
+
+
+def _ends_with(tokens: list[Token], quantity: Quantity) -> bool:
+    """Whether a bare number ends its clause behind a word such as "is" or "with"."""
+    follows = low(tokens, quantity.last + 1)
+    ahead = low(tokens, quantity.first - 1)
+    return follows in ("", ".", ";", ",", ")", "\n") and ahead in _ENDING
 
 
 def shorten(tokens: list[Token], cuts: list[Piece], found: list[Quantity]) -> None:
@@ -156,8 +207,10 @@ def group(tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: l
             and member.axis < 0
         ):
             join(k, titles.setdefault(title, k))
+    # An enumeration joins things of unlike nouns ("at home, at a base station or in the cloud"), unless both are kinds.
+    single = {noun for noun in nouns if sum(member.noun == noun for member in kept) == 1}
     for left, right in _adjacent(tokens, kept):
-        if _may_join(kept[left], kept[right]):
+        if _may_join(kept[left], kept[right]) or {kept[left].noun, kept[right].noun} & single:
             join(left, right)
     apart = _apart(tokens, cuts, found, kept)
     for left, right in _same_unit(tokens, cuts, found, kept):
@@ -183,10 +236,24 @@ def _heading(tokens: list[Token], cuts: list[Piece], member: Member) -> str:
         return ""
     first = member.mentions[0][0]
     piece = next((p for p in cuts if p.first <= first < p.stop), None)
+    if piece is not None and (noun := _opening(tokens, piece, first)):
+        return noun
     if piece is None or not piece.bullet or not piece.heading or first > piece.first + 2:
         return ""
     last = piece.heading.split()[-1].lower()
     return singular(last) if singular(last) in GENERIC else ""
+
+
+def _opening(tokens: list[Token], piece: Piece, first: int) -> str:
+    """The plural noun that opens a line and is followed by a colon: "Servers: A (...), B (...)"."""
+    at = piece.first
+    while at < first and (tokens[at].kind == "newline" or tokens[at].text in "-*+"):
+        at += 1
+    for stop in (at + 1, at + 2):
+        noun = singular(low(tokens, stop - 1))
+        if stop < first and low(tokens, stop) == ":" and noun in GENERIC and noun != low(tokens, stop - 1):
+            return noun
+    return ""
 
 
 def _may_join(a: Member, b: Member) -> bool:
@@ -209,11 +276,28 @@ def _same_unit(
     tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: list[Member]
 ) -> Iterable[tuple[int, int]]:
     """Pairs of members that are the nearest to numbers of one unit."""
+    told: dict[int, set[str]] = {}
+    pairs: list[tuple[int, int]] = []
+    owners: dict[tuple[str, int], list[int]] = {}
+    for owner, kind in _owned(tokens, cuts, found, kept):
+        told.setdefault(owner, set()).add(kind)
+        others = owners.setdefault((kind, kept[owner].axis), [])
+        if kind and owner not in others:
+            pairs += [(other, owner) for other in others[:_COMPARED]]
+            others.append(owner)
+    for left, right in pairs:
+        if len(told[left] & told[right]) >= _LIKENESS * len(told[left] | told[right]):
+            yield left, right
+
+
+def _owned(
+    tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: list[Member]
+) -> Iterable[tuple[int, str]]:
+    """Each number's nearest member, and what it measures; a bare number or so many a day measures nothing."""
     spans = sorted((a, b, k) for k, member in enumerate(kept) for a, b in member.mentions)
-    first_of: dict[tuple[str, int], int] = {}
     at = 0
     for quantity in found:
-        if not quantity.unit or quantity.clock:
+        if quantity.clock or (not quantity.unit and quantity.noun):
             continue
         piece = cuts[quantity.clause]
         while at + 1 < len(spans) and spans[at + 1][0] < quantity.first:
@@ -228,9 +312,8 @@ def _same_unit(
             if not _leads(tokens, quantity, following):
                 continue
             owner = following[0][2]
-        other = first_of.setdefault((dimension(quantity.unit), kept[owner].axis), owner)
-        if other != owner:
-            yield other, owner
+        plain = not quantity.unit or quantity.unit.startswith("1/")
+        yield owner, "" if plain else dimension(quantity.unit)
 
 
 def _apart(
@@ -242,7 +325,8 @@ def _apart(
     behind = 0
     for quantity in found:
         first = max(behind, cuts[quantity.clause].first)
-        here = [s for s in spans if first <= s[0] < quantity.first]
+        # a name in brackets belongs to the number in front of it: "150 Wh (Oslo), 140 Wh (Lille)"
+        here = [s for s in spans if first <= s[0] < quantity.first and low(tokens, s[0] - 1) != "("]
         behind = quantity.last + 1
         following = [s for s in spans if s[0] > quantity.last][:1]
         if _leads(tokens, quantity, following):

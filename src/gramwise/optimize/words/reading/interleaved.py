@@ -39,10 +39,11 @@ def _sentence(quantities: list[Quantity], group: list[Member], first: int, stop:
         (at, None, k) for k, member in enumerate(group) for at, _ in member.mentions if first <= at < stop
     ]
     kinds: dict[str, list[_Event]] = {}
-    latest = ""
+    latest, said = "", ""
     for quantity in quantities:
         # "900 answers in Oslo, 1500 in Lille": a number without a noun is of the kind of the one before it.
-        latest = latest if quantity.bare and latest else _kind(quantity)
+        goes_on = quantity.bare and latest and quantity.relation in ("is", said)
+        latest, said = latest if goes_on else _kind(quantity), quantity.relation
         kinds.setdefault(latest, []).append((quantity.first, quantity, -1))
     for events in kinds.values():
         for turns in _stretches(sorted([*mentions, *events], key=lambda event: event[0])):
@@ -50,6 +51,7 @@ def _sentence(quantities: list[Quantity], group: list[Member], first: int, stop:
             if len(turns) % 2 == 0 and len(turns) >= 4 and len(names) > 1:
                 for left, right in zip(turns[::2], turns[1::2], strict=True):
                     _say(left, right, group)
+                _inherit([quantity for _, quantity, _ in turns if quantity is not None])
 
 
 def _stretches(events: list[_Event]) -> list[list[_Event]]:
@@ -68,6 +70,23 @@ def _say(left: _Event, right: _Event, group: list[Member]) -> None:
     assert quantity is not None
     others = {member.label for member in group}
     quantity.subjects[:] = [s for s in quantity.subjects if s not in others] + [group[owner].label]
+
+
+def _inherit(quantities: list[Quantity]) -> None:
+    """ "At most 900 answers a day in Oslo, 1500 in Lille": what is left out is what was said before."""
+    said = quantities[0]
+    for quantity in quantities[1:]:
+        if quantity.bare and not said.bare:
+            quantity.unit, quantity.noun, quantity.per, quantity.each = (
+                said.unit,
+                said.noun,
+                said.per,
+                said.each,
+            )
+            quantity.mass = said.mass
+        if quantity.relation == "is" and not quantity.negated:
+            quantity.relation = said.relation
+        said = quantity
 
 
 def _kind(quantity: Quantity) -> str:

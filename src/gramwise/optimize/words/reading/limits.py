@@ -9,6 +9,7 @@ from gramwise.optimize.words.statement import Relation
 from .numbers import low
 from .quantities import Quantity
 from .tokens import Token
+from .unitwords import singular
 from .vocabulary import phrases, words
 
 _ABOUT = words("limits.about")
@@ -26,8 +27,14 @@ _AT_ONCE = (
 _EACH = frozenset(["each", "every", "apiece"])
 _NOBODY = frozenset(["no", "none", "nothing", "nobody", "neither"])
 _NOT = words("limits.not")
+_READY = frozenset(("ready", "done", "finished", "complete", "completed", "through", "over", "out", "served"))
+"""Before "in" and behind a duty they make a deadline: "has to be ready in two hours"."""
+_ABLE = words("limits.able")
+_ENDS = frozenset((",", ".", ";", ":", "and", "or", "at"))
 
 
+_TAKING = frozenset(("take", "accept", "host", "accommodate", "absorb", "fit"))
+_TIMES = frozenset(("s", "ms", "us", "min", "h", "day", "week", "month", "year"))
 _BEFORE: dict[Relation, tuple[tuple[str, ...], ...]] = {
     "at_most": phrases("phrase.most_before"),
     "at_least": phrases("phrase.least_before"),
@@ -44,7 +51,10 @@ def mark(tokens: list[Token], found: list[Quantity], starts: list[int]) -> None:
         left = max(starts[k], found[k - 1].last + 1 if k else 0, quantity.first - 14)
         stop = found[k + 1].first if k + 1 < len(found) else len(tokens)
         quantity.relation, used = _relation(tokens, quantity, left, stop)
-        quantity.each = quantity.each or _each(tokens, quantity, starts[k], stop)
+        begin = starts[k]
+        if k and _EACH & {t.low for t in tokens[found[k - 1].first : found[k - 1].last + 1]}:
+            begin = max(begin, found[k - 1].last + 1)  # "20 in each hour and 150 over the day": said of the 20
+        quantity.each = quantity.each or _each(tokens, quantity, begin, stop)
         quantity.negated = _negated(tokens, quantity, left, used)
     for left_q, right_q in pairwise(found):
         if left_q.range == "low" and right_q.range == "high":
@@ -66,10 +76,25 @@ def _each_back(found: list[Quantity], listed: int) -> None:
 def _relation(
     tokens: list[Token], quantity: Quantity, left: int, stop: int
 ) -> tuple[Relation, tuple[int, int]]:
-    after = tuple(low(tokens, quantity.last + 1 + k) for k in range(4) if quantity.last + 1 + k < stop)
+    behind = quantity.last + 1
+    while quantity.noun and behind < min(stop, quantity.last + 4) and low(tokens, behind) not in _ENDS:
+        behind += 1
+        if singular(low(tokens, behind - 1)) == quantity.noun:
+            break
+    else:
+        behind = quantity.last + 1
+    inside = tuple(t.low for t in tokens[quantity.first : quantity.last + 1])
+    for name, pair in (("at_least", ("or", "more")), ("at_most", ("or", "fewer")), ("at_most", ("or", "less"))):
+        if pair in pairwise(inside):
+            return name, (quantity.first, quantity.first)  # type: ignore[return-value]
+    after = tuple(low(tokens, behind + k) for k in range(4) if behind + k < stop)
+    if _ruled_out(tokens, quantity, left, stop):
+        return "at_most", (quantity.first, quantity.first)
     for name, endings in _AFTER.items():
         if any(after[: len(phrase)] == phrase for phrase in endings):
             return name, (quantity.first, quantity.first)
+    if after[:2] == ("from", "now") and quantity.unit in ("s", "ms", "min", "h", "day"):
+        return "at_most", (quantity.first, quantity.first)
     if quantity.noun and not quantity.unit and _at_once(tokens, quantity, stop):
         return "at_most", (quantity.first, quantity.first)
     words = [t.low for t in tokens[left : quantity.first]]
@@ -89,9 +114,27 @@ def _relation(
             return hit[0], (left + hit[1], quantity.first)
         if words[end - 1] not in _THROUGH and len(words) - end >= 3:
             break
-    if _deadline(words, quantity):
+    if _only(words, after, quantity) or _deadline(words, quantity) or _able(words, quantity):
         return "at_most", (quantity.first, quantity.first)
     return ("about" if about else "is"), (quantity.first, quantity.first)
+
+
+def _only(words: list[str], after: tuple[str, ...], quantity: Quantity) -> bool:
+    """ "It can do only three scans", "for four boxes only": a count of things that somebody can take at most."""
+    if quantity.unit or not quantity.noun:
+        return False
+    said = words[-1:] == ["only"] or after[:1] == ("only",)
+    return said and bool(_ABLE & set(words[-8:]))
+
+
+def _ruled_out(tokens: list[Token], quantity: Quantity, left: int, stop: int) -> bool:
+    """ "More than 900 samples an hour are impossible": what lies above is denied."""
+    ahead = [t.low for t in tokens[max(left, quantity.first - 3) : quantity.first]]
+    if not {"more", "over", "above", "beyond"} & set(ahead):
+        return False
+    behind = [low(tokens, at) for at in range(quantity.last + 1, min(stop, quantity.last + 9))]
+    told = [("impossible",), ("not", "possible"), ("not", "allowed"), ("forbidden",), ("not", "feasible"), ("out", "of", "the")]
+    return any(tuple(behind[k : k + len(t)]) == t for t in told for k in range(len(behind)))
 
 
 def _at_once(tokens: list[Token], quantity: Quantity, stop: int) -> bool:
@@ -108,6 +151,8 @@ def _hit(words: list[str], end: int, quantity: Quantity) -> tuple[Relation, int]
             size = len(phrase)
             if size <= end and tuple(words[end - size : end]) == phrase and (best is None or size > best[0]):
                 if phrase == ("over",) and quantity.unit in ("h", "day", "week", "month", "year", "min", "s"):
+                    continue
+                if phrase == ("over",) and _spreading(words[:end], words[end:]):
                     continue
                 if (
                     phrase in (("above",), ("inside",), ("limit",), ("budget",))
@@ -144,6 +189,12 @@ def _hit(words: list[str], end: int, quantity: Quantity) -> tuple[Relation, int]
     return name, end - size
 
 
+def _spreading(before: list[str], behind: list[str]) -> bool:
+    """Whether "over" is where something goes: "divide it over the three sites", "spread over 3 regions"."""
+    told = any(w.startswith(("split", "spread", "divid", "shar", "distribut", "plac", "alloc")) for w in before)
+    return told or bool({"the", "our", "these", "all", "those"} & set(behind[:1]))
+
+
 def _clock(words: list[str], quantity: Quantity) -> Relation | None:
     """ "by 6 am", "before 14:00", "from 22:00", "not before 9"."""
     if not quantity.clock and not (quantity.noun in _STEPS and not quantity.unit):
@@ -173,6 +224,15 @@ def _clock(words: list[str], quantity: Quantity) -> Relation | None:
     return None
 
 
+def _able(words: list[str], quantity: Quantity) -> bool:
+    """ "Lyon can take two jobs", "has room for three": what somebody can take is the most that they take."""
+    if quantity.unit in _TIMES or not words:
+        return False
+    if tuple(words[-2:]) == ("room", "for"):
+        return True
+    return words[-1] in _TAKING and bool({"can", "could"} & set(words[-3:-1]))
+
+
 def _deadline(words: list[str], quantity: Quantity) -> bool:
     """ "The deadline for a reply is 2 s", "must answer in 2 s"."""
     if quantity.unit not in ("s", "ms", "min", "h", "us", "day"):
@@ -180,6 +240,8 @@ def _deadline(words: list[str], quantity: Quantity) -> bool:
     if any(word in ("deadline", "deadlines", "due") for word in words[-8:]):
         return True
     must = any(word in ("must", "should", "needs", "need", "has", "have", "within") for word in words[-9:])
+    if must and words[-1:] == ["in"] and words[-2:-1] and words[-2] in _READY:
+        return True
     return must and bool(words) and words[-1] in ("in", "inside", "under") and "must" in words[-9:]
 
 

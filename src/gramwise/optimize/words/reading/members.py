@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .numbers import low
 from .quantities import _STOP, Quantity
@@ -36,6 +37,8 @@ GENERIC = words("members.generic")
 _QUANTITIES = words("members.quantities")
 _HOURS = words("members.hours")
 _NOT_NAMES = words("members.not_names")
+IN_PLACE = words("members.in_place")
+"""A label with such a word is no name whose last word stands for it: "all on device"."""
 _SPENDS = words("members.spends")
 _PRODUCTS = words("members.products")
 _UNITS = words("members.units")
@@ -65,8 +68,13 @@ def named(tokens: list[Token], found: list[Quantity], seeds: list[Member]) -> di
     again(tokens, book, taken)
     _numbered(tokens, book, taken)
     _stems(tokens, book, taken)
-    _proper(tokens, book, taken)
+    _proper(tokens, book, taken | _counted(tokens, found))
     return book
+
+
+def _counted(tokens: list[Token], found: list[Quantity]) -> set[int]:
+    """Places of nouns right behind the number that counts them: "300 GPU-hours" names nobody."""
+    return {q.last + 1 for q in found if q.noun and not q.unit and singular(low(tokens, q.last + 1)) == q.noun}
 
 
 def again(tokens: list[Token], book: dict[str, Member], taken: set[int]) -> None:
@@ -80,6 +88,8 @@ def again(tokens: list[Token], book: dict[str, Member], taken: set[int]) -> None
     for at, token in enumerate(tokens):
         if at in covered:
             continue
+        if token.low in KINDS["site"] and singular(low(tokens, at + 1)) in GENERIC:
+            continue  # "edge models" are no mention of "the edge"
         for parts, member in by_first.get(token.low.removesuffix("'s"), ()):
             if [t.low for t in tokens[at + 1 : at + len(parts)]] == parts[1:]:
                 member.mentions.append((at, at + len(parts)))
@@ -92,34 +102,44 @@ def add(book: dict[str, Member], label: str, noun: str, first: int, stop: int) -
         member.mentions.append((first, stop))
 
 
-def _identifier(token: Token) -> bool:
-    """What may number a thing: A, b, 3, IV, A1."""
+_VALUED = frozenset(("size", "value", "number", "rate", "frequency", "speed", "power", "accuracy"))
+
+
+def _identifier(token: Token, noun: str = "", lettered: frozenset[str] = frozenset()) -> bool:
+    """What may number a thing: A, b, 3, IV, A1; "a" where another of its noun is called "b"."""
+    if token.text == "a":
+        return noun in lettered
     if token.kind == "num":
         return token.text.isdigit() and len(token.text) <= 2
     return token.kind == "word" and bool(
-        re.fullmatch(r"[A-Z]|[A-Z]\d{1,2}|[b-hj-z]|I{1,3}|IV|VI{0,3}", token.text)
+        re.fullmatch(
+            r"[A-Z]|[A-Za-z]\d{1,2}|[b-hj-z]|I{1,3}|IV|VI{0,3}|One|Two|Three|Four|Five|Six", token.text.removesuffix("'s")
+        )
     )
 
 
 def _numbered(tokens: list[Token], book: dict[str, Member], taken: set[int]) -> None:
     """ "site A", "jobs 1, 2 and 3", "servers A to C"."""
     seen: dict[str, list[tuple[str, int, int]]] = {}
+    lettered = frozenset(singular(t.low) for t, after in pairwise(tokens) if after.text == "b")
     for at, token in enumerate(tokens[:-1]):
         noun = singular(token.low)
         if token.kind != "word" or at in taken or noun in _STOP or noun in _HOURS or len(noun) < 2:
             continue
+        if noun in _VALUED:
+            continue  # "batch sizes 2, 4 and 8" are values
         if unit_at(tokens, at) is not None and noun not in GENERIC:
             continue
         here, marks = at + 1, []
         if low(tokens, here) in ("#", "no", "nr") and here + 1 < len(tokens):
             here += 1
         plural = noun != token.low
-        while here < len(tokens) and _identifier(tokens[here]) and here not in taken:
+        while here < len(tokens) and _identifier(tokens[here], noun, lettered) and here not in taken:
             if tokens[here].kind == "num" and _counts_next(tokens, here, plural):
                 break
-            marks.append((tokens[here].text, here))
-            if not plural:
-                break
+            marks.append((tokens[here].text.removesuffix("'s"), here))
+            if not plural and not re.fullmatch(r"[A-Za-z]\d{1,2}", tokens[here].text):
+                break  # "cut point p1, p2 or p3" goes on
             step = here + 1
             while low(tokens, step) in (",", "and", "or", "&") and step - here < 3:
                 step += 1
@@ -143,7 +163,11 @@ def _numbered(tokens: list[Token], book: dict[str, Member], taken: set[int]) -> 
         ):
             continue
         for mark, first, stop in marks2:
-            label = mark if re.fullmatch(r"[A-Z]\d+", mark) else f"{noun} {mark}"
+            seed = book.get(mark.lower())
+            if seed is not None and seed.noun in ("", noun):
+                seed.mentions.append((first, stop))  # "job B" of a table that lists A, B and C
+                continue
+            label = mark if re.fullmatch(r"[A-Za-z]\d+", mark) else f"{noun} {mark}"
             add(book, label, noun, first, stop)
 
 
@@ -353,9 +377,10 @@ def short_names(tokens: list[Token], kept: list[Member], taken: set[int]) -> Non
     covered = {k for m in kept for a, b in m.mentions for k in range(a, b)}
     last: dict[str, list[Member]] = {}
     for member in kept:
-        if len(member.label.split()) > 3:
+        if len(member.label.split()) > 3 or IN_PLACE & set(member.label.lower().split()):
             continue
-        for word in {member.label.lower().split()[-1], member.label.lower().split()[0]}:
+        ends = member.label.lower().split()
+        for word in {ends[-1], ends[0]} if not ends[0].endswith("ing") else ():
             if len(word) > 2 and not word.isdigit() and word != member.label.lower() and word not in _STOP:
                 last.setdefault(word.removesuffix("'s"), []).append(member)
     for at, token in enumerate(tokens):

@@ -56,6 +56,9 @@ def _at(tokens: list[Token], at: int) -> Number | None:
     return _words(tokens, at)
 
 
+_SMALL = frozenset(("the", "all", "our", "my", "these", "those", "only", "at", "with", "in", "of", "for", "than"))
+
+
 def low(tokens: list[Token], at: int) -> str:
     """The word at a place in lower case; empty beyond the ends."""
     return tokens[at].low if 0 <= at < len(tokens) else ""
@@ -95,7 +98,7 @@ def _words(tokens: list[Token], at: int) -> Number | None:
     first, total, part, last = at, 0.0, 0.0, -1
     if low(tokens, at) in ("a", "an") and low(tokens, at + 1) in SCALES:
         part, at = 1.0, at + 1
-    elif low(tokens, at) not in NUMBER_WORDS:
+    elif low(tokens, at) not in NUMBER_WORDS or _numbers_a_name(tokens, at):
         return None
     while at < len(tokens):
         word = low(tokens, at)
@@ -127,6 +130,18 @@ def _words(tokens: list[Token], at: int) -> Number | None:
     return _and_a_half(tokens, Number(total + part, first, last, word=True))
 
 
+def _numbers_a_name(tokens: list[Token], at: int) -> bool:
+    """ "Hall Two", "Plant One": a number word with a capital behind a noun with a capital is part of a name."""
+    before = tokens[at - 1] if at else None
+    return (
+        before is not None
+        and tokens[at].text.istitle()
+        and before.kind == "word"
+        and before.text[0].isupper()
+        and before.low not in _SMALL
+    )
+
+
 def _joins(part: float, value: float) -> bool:
     """Whether a smaller number word may follow: twenty five, hundred ten."""
     return (part % 100 == 0 and value < 100) or (part % 100 >= 20 and part % 10 == 0 and 0 < value < 10)
@@ -148,8 +163,13 @@ def _special(tokens: list[Token], at: int) -> Number | None:
     shift = 1 if words[0] in ("a", "an", "one") else 0
     head = words[shift]
     rest = words[shift + 1 :]
-    if head in ("half", "quarter", "third") and (shift or head == "half"):
-        value = {"half": 0.5, "quarter": 0.25, "third": 1 / 3}[head]
+    of_one = rest[:1] == ["of"] and rest[1:2] in (["a"], ["an"])
+    if (head in ("half", "quarter", "third") and (shift or head == "half")) or (
+        shift and of_one and head in ("fifth", "sixth", "eighth", "tenth")
+    ):
+        value = {"half": 1 / 2, "quarter": 1 / 4, "third": 1 / 3, "fifth": 1 / 5, "sixth": 1 / 6, "eighth": 1 / 8}.get(
+            head, 0.1
+        )
         steps = shift
         if rest[:1] == ["of"] and rest[1:2] and rest[1] in ("a", "an"):
             steps += 2
@@ -181,9 +201,15 @@ def _is_name(tokens: list[Token], number: Number) -> bool:
         return False
     first, last = tokens[number.first], number.last
     before, after = low(tokens, number.first - 1), low(tokens, last + 1)
+    if before == "^":
+        return True  # the exponent of a formula
     if number.word:
+        if first.low == "half" and last == number.first and after in ("takes", "costs", "uses", "needs", "is"):
+            return True  # "doing half takes 2 s"
         if before in ("first", "last", "other") and low(tokens, number.first - 2) in ("the", "all"):
             return not singular_unit(after)
+        if number.value == 1 and first.low == "one" and low(tokens, number.first - 2) in ("the", "our", "my"):
+            return before.isalpha() and before not in ("only", "exactly", "just", "at")  # "the quick one"
         if number.value == 1 and first.low == "one" and last == number.first:
             return before in _PRONOUN_BEFORE or after in _PRONOUN_AFTER or not after.isalpha()
         return False
@@ -216,9 +242,13 @@ def _is_name(tokens: list[Token], number: Number) -> bool:
             before
             in ("in", "since", "year", "until", "of", "from", "by", "(", "before", "after", "early", "late")
         )
-        and not (after.isalpha() and len(after) < 4 and after not in ("to", "the", "and", "we", "a", "our"))
+        and not (after.isalpha() and len(after) < 4 and after not in _AFTER_YEARS)
         and after not in ("%", "/", "cycles", "watts", "requests", "jobs", "joules", "mcycles")
     )
+
+
+_AFTER_YEARS = words("numbers.after_years")
+"""Short words behind a year that are no units."""
 
 
 def singular_unit(word: str) -> bool:

@@ -13,12 +13,14 @@ from .clauses import Piece
 from .members import GENERIC, KINDS, Member, add
 from .numbers import low
 from .quantities import _STOP, Quantity
+from .settings import resolutions
 from .tokens import Token
 from .unitwords import singular, unit_at
 from .vocabulary import words
 
 QUANTITY_NOUNS = words("phrases.quantity_nouns")
 _MEASURES = words("phrases.measures")
+_ROLES = words("phrases.roles")
 _COMMON = words("phrases.common")
 _PARTS = words("phrases.parts")
 _NO_THING = words("phrases.no_thing")
@@ -43,6 +45,14 @@ def dimension(unit: str) -> str:
         return unit
 
 
+_SHARE = "share"
+
+
+def _share(quantity: Quantity) -> bool:
+    """Whether a bare number may be an accuracy: such numbers make members as units do."""
+    return not quantity.noun and 0 < quantity.value < 1
+
+
 class Phrases:
     """Noun phrases of a text and the members among them."""
 
@@ -58,6 +68,7 @@ class Phrases:
         self._labelled()
         self._quoted()
         self._variants()
+        resolutions(self.tokens, self.book)
         self._periods()
         self._lists()
         self._parallel()
@@ -119,6 +130,9 @@ class Phrases:
         if span is None or span[1] - span[0] > 4 or low(self.tokens, span[1] - 1) in _NO_THING:
             return False
         head = singular(low(self.tokens, span[1] - 1))
+        told_apart = low(self.tokens, span[0] - 1) == "the" and span[1] - span[0] == 2
+        if head in ("answer", "reply", "response") and told_apart:
+            return True  # "the thorough answer ..., the quick one"
         if head in QUANTITY_NOUNS and not low(self.tokens, span[1] - 1).endswith("'s"):
             return False
         if span[1] - span[0] == 1 and head.endswith("ing"):
@@ -129,6 +143,8 @@ class Phrases:
             and head in GENERIC
             and (plural or low(self.tokens, span[0] - 1) in ("a", "an", "one"))
         )
+        if head == "one" and span[1] - span[0] > 1 and low(self.tokens, span[0]) not in ("other", "only", "first"):
+            return True  # "the quick one"
         if lone or head in ("one", "other", "former", "latter", "first", "second", "third", "two", "three"):
             return False
         return unit_at(self.tokens, span[1] - 1) is None or head in GENERIC
@@ -198,6 +214,10 @@ class Phrases:
     def _title_fits(self, first: int, stop: int) -> bool:
         """A label names a thing; "Grid intensity:" or "Deadlines:" names a quantity."""
         words = [singular(t.low) for t in self.tokens[first:stop]]
+        if words[-1] in _ROLES and len(words) < 4:
+            return False
+        if len(words) == 1 and words[0] in GENERIC and words[0] != self.tokens[first].low:
+            return False  # "Servers:" says what those behind it are
         ends = [words[0]] if len(words) > 3 else [words[0], words[-1]]
         measured = any(word in QUANTITY_NOUNS | _MEASURES for word in ends)
         return not measured and not any(
@@ -287,6 +307,10 @@ class Phrases:
             return
         trigger = low(self.tokens, at)
         noun = self._governor(at, start)
+        first, stop_ = spans[0]
+        lead = singular(low(self.tokens, first))
+        if stop_ - first > 1 and lead in GENERIC and lead != low(self.tokens, first):
+            noun, spans[0] = lead, (first + 1, stop_)  # "the sites north and south"
         covered = self.covered
         known = sum(any(k in covered for k in range(*span)) for span in spans)
         places = sum(singular(low(self.tokens, b - 1)) in KINDS["site"] | KINDS["device"] for _, b in spans)
@@ -367,7 +391,7 @@ class Phrases:
                 )
             else:
                 key = self._name(span).lower()
-            unit = dimension(quantity.unit) if quantity.unit else "?"
+            unit = dimension(quantity.unit) if quantity.unit else _SHARE if _share(quantity) else "?"
             if (
                 unit == "?"
                 and k
@@ -383,12 +407,14 @@ class Phrases:
             plain = [name for name in names if not name.startswith("*")]
             heads = {singular(name.split()[-1]) for name in plain}
             noun = heads.pop() if len(heads) == 1 and len(plain) > 1 else ""
+            noun = "" if noun == "one" else noun
             for name, spans in names.items():
                 if name.startswith("*"):
                     continue
                 head = singular(name.split()[-1])
+                deed = name.split()[0].endswith("ing") and " " in name  # what is done is no machine
                 for span in spans:
-                    add(self.book, self._name(span), noun or self._kind(head), *span)
+                    add(self.book, self._name(span), "" if deed else noun or self._kind(head), *span)
                 doing = name.split()[0].endswith("ing") and " " in name
                 if doing and self.book[name].axis < 0:
                     self.book[name].axis = _LABELLED + 1 + sum(map(ord, unit))
@@ -414,9 +440,12 @@ class Phrases:
             if span is None or (span[1] < quantity.first and low(self.tokens, span[1]) in (",", ")")):
                 continue
             between = {low(self.tokens, k) for k in range(span[1], quantity.first)}
-            if not self._fit(span) or between & {"and", "but", ";", ","}:
+            if not self._fit(span) or between & {"and", "but", ";"}:
                 continue
-            if self._possessor(span) or singular(low(self.tokens, span[1] - 1)) not in QUANTITY_NOUNS:
+            if "," in between and not (low(self.tokens, span[0]).endswith("ing") and span[1] - span[0] > 1):
+                continue
+            head = singular(low(self.tokens, span[1] - 1))
+            if self._possessor(span) or head not in QUANTITY_NOUNS - {"answer", "reply", "response"}:
                 return span
         for at in range(first, quantity.first):
             if low(self.tokens, at) in ("at", "in", "on", "of", "for", "from", "by"):
@@ -466,6 +495,7 @@ class Phrases:
         """Places and machines said with an article or bare: "the cloud", "home", "granny's tablet"."""
         covered = self.covered
         entries: list[tuple[str, str, str, Span]] = []
+        counted = {q.noun for q in self.found if not q.unit and not q.per and q.value >= 2}
         for at, token in enumerate(self.tokens):
             head = token.low.removesuffix("'s")
             if token.kind != "word" or at in self.taken or at in covered or head != singular(head):
@@ -474,6 +504,8 @@ class Phrases:
             if not kind or head in _COMMON:
                 continue
             first = self._widen(at, covered)
+            if first == at and head in counted:
+                continue  # "six boxes ... a box" is one of the six
             article = low(self.tokens, first - 1)
             bare = head in ("home", "cloud", "edge", "upstairs", "downstairs", "on-prem", "on-premises")
             if not (article in _DETERMINERS or bare or "'" in self.tokens[first].text[:-1]) or self._compound(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from gramwise.optimize.typed.findings import Refused
+from gramwise.optimize.typed.units import parse_unit
 from gramwise.optimize.words.statement import Relation
 
 from .numbers import Number, low, numbers
@@ -16,6 +18,18 @@ _STOP = words("quantities.stop")
 _LINKS = words("quantities.links")
 _INDEXED = words("quantities.indexed")
 _FILLERS = words("quantities.fillers")
+_ENERGIES = frozenset(("J", "kJ", "mJ", "uJ", "Wh", "mWh", "kWh"))
+_SPENDS = frozenset("takes needs costs uses consumes requires burns draws eats adds".split())
+_HEDGES = frozenset("about around only just roughly some nearly another".split())
+_PURE = frozenset(("pue", "accuracy", "factor", "efficiency", "f1", "precision", "recall"))
+_TELLING = frozenset(
+    "= equals takes needs costs uses consumes requires serves handles draws manages answers processes burns is".split()
+)
+_OF_HOURS = frozenset("coming next one an per each every last following same busiest peak rush first whole".split())
+"""Before "hour" they make it a span of time, so that a number behind it is none of an hour."""
+
+
+_NO_NOUNS = frozenset(("more", "less", "fewer", "needed", "required", "taken", "made", "wanted", "necessary"))
 
 
 @dataclass(slots=True)
@@ -23,7 +37,7 @@ class Quantity:
     """A number with its unit while it is being read; becomes a `Figure`.
 
     ``first`` and ``last`` are tokens. ``per`` is the noun behind "per". ``listed`` numbers the enumeration that it
-    belongs to (-1 for none); ``range`` is "low" or "high" in "10 to 20".
+    belongs to (-1 for none); ``range`` is "low" or "high" in "10 to 20". ``pure`` numbers have no unit.
     """
 
     value: float
@@ -44,11 +58,12 @@ class Quantity:
     negated: bool = False
     clause: int = 0
     subjects: list[str] = field(default_factory=list)
+    pure: bool = False
 
     @property
     def bare(self) -> bool:
         """A number without unit, noun or clock: its unit may stand further on."""
-        return not self.unit and not self.noun and not self.clock and not self.per
+        return not (self.unit or self.noun or self.clock or self.per or self.pure)
 
 
 def quantities(tokens: list[Token]) -> list[Quantity]:
@@ -64,9 +79,85 @@ def quantities(tokens: list[Token]) -> list[Quantity]:
         behind = quantity.last
         found.append(quantity)
     found = _articles(tokens, found)
+    _shares(tokens, found)
+    _numbered_hours(tokens, found)
     _enumerate(tokens, found)
     _nouns(tokens, found)
-    return found
+    _each_one(tokens, found)
+    return _apiece(tokens, found)
+
+
+def _each_one(tokens: list[Token], found: list[Quantity]) -> None:
+    """ "An answer consumes 0.9 Wh in Toronto": told per answer, as if "per answer" stood behind it."""
+    behind = 0
+    for quantity in found:
+        at, floor, behind = quantity.first - 1, behind, quantity.last + 1
+        while at > floor and low(tokens, at) in _HEDGES:
+            at -= 1
+        verb = low(tokens, at)
+        article = low(tokens, at - 2)
+        if quantity.unit in _ENERGIES and not quantity.noun and verb in _SPENDS and article in ("a", "an", "one"):
+            noun = low(tokens, at - 1)
+            if at - 2 >= floor and noun.isalpha() and noun == singular(noun) and noun not in _STOP:
+                quantity.noun, quantity.each = noun, True
+
+
+def _shares(tokens: list[Token], found: list[Quantity]) -> None:
+    """Marks numbers that stand without a unit for good: a PUE, an accuracy, "half of it"."""
+    for quantity in found:
+        ahead = {low(tokens, quantity.first - step) for step in (1, 2, 3)}
+        part = tokens[quantity.first].low in ("half", "third", "quarter") and quantity.last == quantity.first
+        quantity.pure = not quantity.unit and (part or bool(ahead & _PURE))
+
+
+def _apiece(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
+    """ "1 GPU-hour = 0.4 kWh", "one replica serves 40 a second": what follows is told per thing; the one is no number."""
+    kept = []
+    for at, quantity in enumerate(found):
+        after = found[at + 1] if at + 1 < len(found) else None
+        if quantity.value != 1 or not (quantity.bare or quantity.noun) or quantity.unit or after is None:
+            kept.append(quantity)
+            continue
+        words = [t.low for t in tokens[quantity.last + 1 : after.first]]
+        verb = next((k for k, w in enumerate(words[:7]) if w in _TELLING), -1)
+        where = next((k for k, w in enumerate(words[:verb]) if k and w in ("in", "at", "on")), verb)
+        if verb < 1 or not all(w.isalpha() or "-" in w for w in words[:verb]) or _STOP & set(words[:where]):
+            kept.append(quantity)
+            continue
+        if after.unit and not after.noun and not after.per and verb + 1 == len(words):
+            after.noun, after.each = singular(words[where - 1]), True
+    return kept
+
+
+def _numbered_hours(tokens: list[Token], found: list[Quantity]) -> None:
+    """ "CI by hour: 0: 300; 1: 120; 2: 150": whole numbers that go up by one, a colon behind each, number the hours
+    where a noun of time stands in front.
+    """
+    chain: list[Quantity] = []
+    for left, right in pairwise(found):
+        between = {t.low for t in tokens[left.last + 1 : right.first]}
+        if left.clock and right.bare and right.value == left.value + 1 and between <= {",", "and", "&", "or"}:
+            right.unit, right.clock = "h", True  # "in hours 1, 2 and 3"
+    for label, value in [*pairwise(found), (None, None)]:
+        pair = (
+            label is not None
+            and value is not None
+            and label.bare
+            and label.value == int(label.value)
+            and [t.low for t in tokens[label.last + 1 : value.first]] in ([":"], ["="])
+        )
+        if pair and label is not None and (not chain or label.value == chain[-1].value + 1):
+            chain.append(label)
+            continue
+        if not pair and label is not None and chain and label.first - chain[-1].last < 8:
+            continue  # the value between two labels
+        if len(chain) >= 3 and _TIMED & {t.low for t in tokens[max(0, chain[0].first - 14) : chain[0].first]}:
+            for hour in chain:
+                hour.unit, hour.clock = "h", True
+        chain = [label] if pair and label is not None else []
+
+
+_TIMED = frozenset(("hour", "hours", "hourly", "slot", "slots", "period", "periods", "h", "step", "steps", "time"))
 
 
 def _made(tokens: list[Token], number: Number) -> Quantity | None:
@@ -76,16 +167,22 @@ def _made(tokens: list[Token], number: Number) -> Quantity | None:
     if clock:
         unit = "h"
     else:
-        read = unit_at(tokens, last + 1)
+        read = unit_at(tokens, last + 1) or _spell(tokens, last + 1) or _bracketed(tokens, last + 1)
+        read = read or _tupled(tokens, last + 1)
         if read is not None and _plausible(tokens, number, read):
             value, unit, last, per, mass = value * read.scale, read.unit, read.stop - 1, read.per, read.mass
             noun = read.noun
+            said = low(tokens, number.last + 1)
+            if noun in _NO_NOUNS and said.isalpha() and said not in _STOP:
+                noun = singular(said)  # "twenty pictures or more in each hour"
             if (
                 low(tokens, last + 1) == "and"
                 and low(tokens, last + 2) == "a"
                 and low(tokens, last + 3) == "half"
             ):
                 value, last = value + 0.5 * read.scale, last + 3
+        if not unit and (out := _out_of(tokens, number)) is not None:
+            value, unit, last = 100.0 * value / out[0], "percent", out[1]
         money = {"€": "EUR", "$": "USD", "£": "?GBP", "eur": "EUR", "usd": "USD"}.get(
             low(tokens, number.first - 1)
         )
@@ -96,11 +193,18 @@ def _made(tokens: list[Token], number: Number) -> Quantity | None:
             not unit
             and low(tokens, number.first - 1) in ("hour", "hours")
             and value == int(value)
+            and value <= 8784
+            and low(tokens, number.first - 2) not in _OF_HOURS
+            and not _counting(tokens, last + 1)
             and not number.word
         ):
             unit, clock = "h", True
         elif (
-            not unit and low(tokens, number.first - 1) in _INDEXED and value == int(value) and not number.word
+            not unit
+            and low(tokens, number.first - 1) in _INDEXED
+            and value == int(value)
+            and not number.word
+            and not _counting(tokens, last + 1)
         ):
             noun = singular(low(tokens, number.first - 1))
     if not -1e300 < value < 1e300:
@@ -108,6 +212,53 @@ def _made(tokens: list[Token], number: Number) -> Quantity | None:
     return Quantity(
         value, unit, number.first, last, start, tokens[last].end, clock=clock, per=per, mass=mass, noun=noun
     )
+
+
+_KINDS_OF_TIME = words("quantities.kinds_of_time")
+
+
+def _tupled(tokens: list[Token], at: int) -> UnitRead | None:
+    """The unit behind a bracket that closes a list of numbers: "d = (1.0, 1.5, 2.0) kWh"."""
+    if low(tokens, at) not in (")", "]", "}"):
+        return None
+    back = at - 1
+    while back >= 0 and (tokens[back].kind == "num" or tokens[back].text in (",", ";", "-", "+")):
+        back -= 1
+    read = unit_at(tokens, at + 1) if back < at - 3 and low(tokens, back) in ("(", "[", "{") else None
+    return None if read is None or read.unit.startswith(("?", "1/")) else replace(read, stop=at)
+
+
+def _bracketed(tokens: list[Token], at: int) -> UnitRead | None:
+    """ "1e-27 (J s^2/cycle^3)": nothing but a unit in brackets."""
+    read = unit_at(tokens, at + 1) if low(tokens, at) == "(" else None
+    return read if read is not None and low(tokens, read.stop) == ")" and read.scale == 1.0 else None
+
+
+def _spell(tokens: list[Token], at: int) -> UnitRead | None:
+    """ "12 opening hours" last 12 hours."""
+    read = unit_at(tokens, at + 1) if low(tokens, at) in _KINDS_OF_TIME else None
+    return read if read is not None and read.unit in ("h", "min", "day") else None
+
+
+def _counting(tokens: list[Token], at: int) -> bool:
+    """Whether things follow that a number counts: "on a normal day 12 people", "over the hour 9000 images"."""
+    word = low(tokens, at)
+    plural = word in ("people", "children") or singular(word) != word
+    return word.isalpha() and word not in _STOP and plural and unit_at(tokens, at) is None
+
+
+def _out_of(tokens: list[Token], number: Number) -> tuple[float, int] | None:
+    """ "95 times out of 100", "9 out of 10": the whole, and the last token."""
+    at = number.last + 1
+    if low(tokens, at) in ("times", "answers", "cases"):
+        at += 1
+    if low(tokens, at) != "out" or low(tokens, at + 1) != "of" or at + 2 >= len(tokens):
+        return None
+    whole = next((n for n in numbers(tokens[at + 2 : at + 4]) if n.first == 0), None)
+    follows = low(tokens, at + 3 + (whole.last if whole else 0))
+    if whole is None or whole.value < number.value or whole.value not in (10.0, 20.0, 100.0, 1000.0):
+        return None
+    return (whole.value, at + 2 + whole.last) if not follows.endswith("sites") else None
 
 
 def _plausible(tokens: list[Token], number: Number, read: UnitRead) -> bool:
@@ -185,7 +336,8 @@ def _enumerate(tokens: list[Token], found: list[Quantity]) -> None:
             right.tolerance = True
             _share(left, right)
         elif _link(tokens, left, right, between):
-            if left.unit and right.unit and left.unit != right.unit:
+            trailing = _without_gas(right.unit).startswith(left.unit + "/")
+            if left.unit and right.unit and not _alike(left.unit, right.unit) and not trailing:
                 continue
             if left.clock != right.clock and (left.unit or right.unit):
                 continue
@@ -201,13 +353,15 @@ def _link(tokens: list[Token], left: Quantity, right: Quantity, between: list[st
     if not between:
         digits = tokens[left.last].kind == tokens[right.first].kind == "num"
         return digits and left.bare and not right.per
+    if between == [",", "and"] and left.listed < 0 and (left.unit or left.noun):
+        return False  # "never above 50 %, and 25 % on average": two halves of a sentence
     if (
         len(between) <= 3
         and between[0] in _LINKS
         and all(word in _LINKS | {"at", "last", "finally"} for word in between)
     ):
         return True
-    told = between[0] in ("in", "at", "for") and between[-1] == "," and len(between) <= 5
+    told = between[0] in ("in", "at", "for") and "," in between[-2:] and len(between) <= 6
     return told and bool({"first", "1st"} & set(between)) and not right.unit
 
 
@@ -252,7 +406,9 @@ def _spread(tokens: list[Token], found: list[Quantity]) -> None:
         if quantity.listed >= 0:
             lists.setdefault(quantity.listed, []).append(quantity)
     for members in lists.values():
-        if len({q.unit for q in members if q.unit}) > 1:
+        _trailing(members)
+        stated = list(dict.fromkeys(q.unit for q in members if q.unit))
+        if any(not _alike(stated[0], unit) for unit in stated[1:]):
             _separate(members)
             continue
         for left, right in reversed(list(pairwise(members))):
@@ -267,13 +423,37 @@ def _spread(tokens: list[Token], found: list[Quantity]) -> None:
             _share(left, right)
 
 
+def _trailing(members: list[Quantity]) -> None:
+    """ "50 Wh, 80 Wh and 30 Wh per day": the period at the end is meant of all."""
+    last = members[-1]
+    if all(q.unit and _without_gas(last.unit).startswith(q.unit + "/") for q in members[:-1]):
+        for quantity in members[:-1]:
+            _copy(last, quantity)
+
+
+def _without_gas(unit: str) -> str:
+    """Grams of CO2 as grams: "0.5 kg, 0.1 kg and 0.6 kg CO2 per kWh" is one list."""
+    return unit.replace("CO2e", "").replace("CO2", "")
+
+
+def _alike(a: str, b: str) -> bool:
+    """Whether two units measure the same: "2.4 MB, 1 MB and 200 kB" is one list."""
+    if a == b:
+        return True
+    try:
+        one, two = parse_unit(a), parse_unit(b)
+    except Refused:
+        return False
+    return bool(a) and bool(b) and one.same(two) and one.log == two.log
+
+
 def _copy(source: Quantity, target: Quantity) -> None:
     target.unit, target.per, target.mass, target.clock = source.unit, source.per, source.mass, source.clock
 
 
 def _separate(members: list[Quantity]) -> None:
-    """A list whose members ended up in several units is several lists."""
-    if len({q.unit for q in members}) > 1:
+    """A list whose members ended up measuring several things is several lists."""
+    if any(not _alike(members[0].unit, q.unit) for q in members[1:]):
         for quantity in members:
             quantity.listed = -1
 
@@ -296,10 +476,14 @@ def _nouns(tokens: list[Token], found: list[Quantity]) -> None:
 
 def noun_after(tokens: list[Token], at: int, heads: set[int]) -> str:
     """The head of what is counted: of "6 small camera jobs arrive" it is ``job``; empty where nothing is."""
-    if low(tokens, at) in ("x", "×", "*") or (
-        low(tokens, at) in ("of",) and low(tokens, at + 1) in ("the", "our", "its")
-    ):
+    if low(tokens, at) in ("x", "×", "*"):
         return ""
+    if low(tokens, at) == "or" and low(tokens, at + 1) in ("more", "fewer", "less"):
+        at += 2  # "two or more factories"
+    if low(tokens, at) == "of" and low(tokens, at + 1) in ("the", "our", "its", "these", "those", "my"):
+        at += 2 + (at + 2 in heads)  # "three of the five clinics" counts clinics
+        if at - 1 not in heads:
+            return ""
     words: list[str] = []
     while at < len(tokens) and len(words) < 5 and at not in heads:
         token = tokens[at]

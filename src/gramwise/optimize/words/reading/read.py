@@ -7,7 +7,8 @@ from gramwise.optimize.words.statement import Clause, Figure, Named, Reading, Ru
 
 from .attach import Attacher
 from .clauses import Piece, pieces, said, unwrapped
-from .groups import elide, group, members, shorten
+from .elided import repeat_kinds
+from .groups import elide, group, members, per_energy, shorten
 from .interleaved import take_turns
 from .language import language
 from .limits import mark
@@ -47,14 +48,17 @@ def read(text: str) -> Reading:
     people = members(marks, cuts, found, _seeds(found_tables))
     inside = {at for person in people for first, stop in person.mentions for at in range(first, stop)}
     found = [q for q in found if q.first not in inside]
+    _unnamed(marks, found, people)
     units_ahead(marks, cuts, found)
     elide(marks, cuts, found, people)
     group(marks, cuts, found, people)
     _mass(marks, cuts, found)
     mark(marks, found, [cuts[q.clause].first for q in found])
     shorten(marks, cuts, found)
+    per_energy(marks, cuts, found)
     Attacher(marks, cuts, found, people).run()
     take_turns(cuts, found, people)
+    repeat_kinds(marks, cuts, found, people)
     timed, numbering = series(marks, cuts, found)
     found = [q for q in found if id(q) not in numbering]
     figures = {id(q): _figure(marks, cuts, q) for q in found}
@@ -144,6 +148,15 @@ def _place(found: list[Quantity], cuts: list[Piece]) -> None:
         quantity.clause = at
 
 
+def _unnamed(marks: list[Token], found: list[Quantity], people: list[Member]) -> None:
+    """A name is nothing that is counted: "9 want Rome" counts no Romes."""
+    names = {word for member in people for word in (member.label, member.label.removesuffix("s"))}
+    for quantity in found:
+        behind = [t for t in marks[quantity.last + 1 : quantity.last + 6] if singular(t.low) == quantity.noun]
+        if quantity.noun and not quantity.unit and any(t.text in names for t in behind[:1]):
+            quantity.noun = ""
+
+
 def _mass(marks: list[Token], cuts: list[Piece], found: list[Quantity]) -> None:
     """Grams are gCO2e in a sentence that speaks of emissions."""
     for quantity in found:
@@ -186,8 +199,13 @@ def _own(marks: list[Token], places: range) -> int:
     if backwards and len(places) and marks[places[0]].low in (",", ";", "but"):
         return 0
     joined = backwards and len(places) > 0 and marks[places[0]].low == "and"
+    since = 0  # words since the last "and": those between it and the next number are that one's
     for at in places:
+        if not backwards and marks[at].low == "and":
+            since = count + 1
         if marks[at].kind in ("num", "clock"):
+            if not backwards and since:
+                return since - 1
             if not joined or count > 2:
                 break
             joined = False

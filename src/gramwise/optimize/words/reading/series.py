@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from gramwise.optimize.typed.units import parse_unit
 
@@ -264,7 +265,19 @@ def _piecewise(
                 at = (at + 1) % 24
         if all(q is not None for q in hours) and len({id(q) for q in hours}) > 1:
             made.append(Series(_even([q for q in hours if q is not None]), "hour", 0.0))
+    if not made and (chain := _chain(_spans(tokens, [q for q in found if id(q) not in labels])[0])):
+        made.append(chain)
     return made
+
+
+def _chain(spans: list[tuple[float, float, Quantity]]) -> Series | None:
+    """ "From 22:00 to 1:00 it is 400, from 1:00 to 4:00 220": spans that follow each other without a gap."""
+    if len(spans) < 2 or any(a[1] % 24 != b[0] % 24 for a, b in pairwise(spans)):
+        return None
+    if any(begin % 1 or end % 1 for begin, end, _ in spans) or len({dimension(q.unit) for *_, q in spans}) > 1:
+        return None
+    values = [q for begin, end, q in spans for _ in range(int((end - begin) % 24) or 24)]
+    return Series(_even(values), "hour", spans[0][0]) if len(values) <= 48 else None
 
 
 def _spans(

@@ -10,13 +10,20 @@ from gramwise.optimize.words.statement import Relation
 from .members import GENERIC
 from .phrases import QUANTITY_NOUNS
 from .quantities import Quantity, quantities
-from .tokens import Token, tokens
+from .tokens import SCALES, Token, tokens
 from .unitwords import EMITTING, as_carbon, singular, unit_at
 from .vocabulary import words
 
 _RULE = re.compile(r"^[\s|:+=-]*-[\s|:+=-]*$")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?$")
 _TIME = words("tables.time")
 _NO_NOUN = words("tables.no_noun")
+_SUFFIXES = {
+    "w": "W", "kw": "kW", "wh": "Wh", "kwh": "kWh", "mwh": "MWh", "j": "J", "kj": "kJ", "s": "s", "ms": "ms",
+    "min": "min", "h": "h", "kb": "kB", "mb": "MB", "gb": "GB", "mbit": "Mbit", "ghz": "GHz", "mhz": "MHz",
+    "pct": "percent", "percent": "percent",
+}  # fmt: skip
+"""Endings of names such as "power_w", whatever their capitals."""
 _INDEX = frozenset(("#", "no", "no.", "nr", "nr.", "id", "index", ""))
 
 
@@ -223,12 +230,26 @@ def _caption(text: str, start: int) -> str:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(singular(t.low) for t in tokens(text) if t.kind == "word")
+    return tuple(singular(t.low) for t in tokens(text.replace("_", " ")) if t.kind == "word")
+
+
+def _scale(text: str) -> float:
+    """What a heading multiplies its numbers by: "capacity (million requests)", "samples (thousands)", "(x1000)"."""
+    marks = [t.low for t in tokens(text.replace("_", " "))]
+    for at, word in enumerate(marks):
+        if word in SCALES and not (at and marks[at - 1].isdigit()) and marks[max(0, at - 1)] not in ("per", "/"):
+            return SCALES[word]
+        if word in ("x", "×") and at + 1 < len(marks) and marks[at + 1].replace(",", "") in ("1000", "1000000"):
+            return float(marks[at + 1].replace(",", ""))
+    return 1.0
 
 
 def _unit(text: str) -> str:
-    """The unit in a heading: in brackets, behind a comma or "in", or as its last words."""
-    marks = tokens(text)
+    """The unit in a heading: in brackets, behind a comma or "in", as its last words, or as in "power_w"."""
+    name, _, suffix = text.strip().rpartition("_")
+    if name and "_per" not in name and suffix.lower() in _SUFFIXES:
+        return _SUFFIXES[suffix.lower()]
+    marks = tokens(text.replace("_", " "))
     context = any(t.low in EMITTING for t in marks)
     for at, token in enumerate(marks):
         opens = token.text in ("(", "[", ",", "/", "{") or token.low in ("in", "as")
@@ -250,13 +271,14 @@ def _unit(text: str) -> str:
 
 def _taken(marks: list[Token], at: int, context: bool, before: int) -> str:
     read = unit_at(marks, at)
-    if read is None or read.scale != 1.0 or read.unit.startswith("1/"):
+    if read is None or read.scale != 1.0 or read.unit.startswith(("1/", "?")):
         return ""
     if marks[before].text == "/" and "/" not in read.unit:
         return ""
     if marks[at].low in ("power", "energy", "min", "max", "a") and marks[before].text not in ("(", "["):
         return ""
-    return as_carbon(read.unit) if read.mass and context else read.unit
+    per_energy = read.unit.endswith(("Wh", "J"))  # grams per energy are of nothing else
+    return as_carbon(read.unit) if read.mass and (context or per_energy) else read.unit
 
 
 def _measures(text: str) -> bool:
@@ -291,12 +313,13 @@ def _fill(table: Table, header: list[Cell] | None, body: list[list[Cell]], capti
             (noun if transposed else "", [(n, c.start, c.end) for n, c in zip(names, columns, strict=True)])
         )
     own = _unit(caption) if caption else ""
+    own = "" if own in ("h", "day", "d", "week", "month", "year") else own  # "per hour" names the rows
     grid: list[list[list[Entry]]] = []
     for r, row in enumerate(body):
         line: list[list[Entry]] = []
         for c, cell in enumerate(row[1:]):
             unit = _unit(rows[r].text) if transposed else _unit(columns[c].text)
-            if not unit and (crossed or not measured[c]):
+            if not unit and (crossed or not any(measured)):
                 unit = own if not transposed else ""
             heading = _words(rows[r].text if transposed else columns[c].text) or _words(caption)
             if crossed and not transposed:
@@ -307,6 +330,14 @@ def _fill(table: Table, header: list[Cell] | None, body: list[list[Cell]], capti
             line.append(_entries(cell, unit, rows[r].text, columns[c].text, heading, subjects))
         grid.append(line)
     table.entries = [entry for line in grid for cell_ in line for entry in cell_]
+    if header and not (hours or transposed) and _measures(first) and all(_NUMBER.match(c.text) for c in rows):
+        # a quantity that numbers the rows, as a batch size or a clock, is one of their numbers
+        own = _unit(first)
+        firsts = [
+            e for r, c in enumerate(rows) for e in _entries(c, own, c.text, first, _words(first), (labels[r],))
+        ]
+        table.entries += firsts
+        _column(table, firsts, labels, names, hours, transposed, False, 0)
     lines = grid if transposed else [list(line) for line in zip(*grid, strict=True)]
     for k, column in enumerate(lines):
         for part in range(max((len(c) for c in column), default=0)):
@@ -356,11 +387,15 @@ def _entries(
     ranged = len(found) > 1 and found[0].range == "low"
     entries = []
     for quantity in found[: 2 if ranged else 1]:
+        if not quantity.unit:
+            quantity.value *= _scale(column or row)
         if not quantity.unit and unit:
             quantity.unit, quantity.noun, quantity.mass = unit, "", False
         if quantity.mass and any(word in EMITTING for word in heading):
             quantity.unit = as_carbon(quantity.unit)
-        quantity.relation = "between" if ranged else relation
+        quantity.relation = relation
+        if ranged:  # "1-3": what is allowed
+            quantity.relation = "at_least" if quantity is found[0] else "at_most"
         entries.append(Entry(quantity, row, column, heading, subjects))
     return entries
 
@@ -370,7 +405,7 @@ def _relation(text: str, heading: tuple[str, ...]) -> Relation:
         return "at_most"
     if text[:1] in ">≥" and text:
         return "at_least"
-    if any(w in heading for w in ("max", "maximum", "limit", "deadline", "cap", "most", "budget", "latest")):
+    if any(w in heading for w in ("max", "maximum", "limit", "deadline", "cap", "most", "budget", "latest", "room", "headroom")):
         return "at_most"
     return "at_least" if any(w in heading for w in ("min", "minimum", "least", "floor", "earliest")) else "is"
 

@@ -109,7 +109,8 @@ _TOKEN = re.compile(
   | (?P<grouped>(?<![\d.])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\ 000)+|[1-9]\d?(?:\ \d{3})+|\d{1,3}(?:'\d{3})+)
         (?![\d]|[.,]\d|\ \d))
   | (?P<comma>(?<![\d,.])\d+,\d{1,2}(?![\d,]|\.\d))
-  | (?P<number>\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?![\d]))?|\.\d+)
+  | (?P<resolution>\b(?:\d{3,4}[pi]|[248]K)\b)
+  | (?P<number>\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?![\d]))?|(?<![\d.])\.\d+)
   | (?P<vulgar>[½¼¾⅓⅔])
   | (?P<word>[^\W\d_](?:\w|[-'](?=\w)|\.(?=\d))*)
   | (?P<newline>\n)
@@ -117,6 +118,12 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+
+
+_NUMBERED = frozenset(
+    ("hour", "slot", "period", "step", "interval", "job", "task", "site", "server", "node", "device", "camera", "client", "region", "zone", "user", "day")
+)
+"""Nouns whose members are numbered: digits behind them are a name, and no thousands follow."""
 
 
 @dataclass(slots=True)
@@ -154,6 +161,8 @@ def tokens(text: str, base: int = 0) -> list[Token]:
         if match is None:
             break
         token = _made(match)
+        if token.kind == "num" and " " in token.text and found and found[-1].low in _NUMBERED:
+            token = _first_group(token)  # "hour 2 240 g/kWh": the first digits number the hour
         token.glued = bool(found) and found[-1].end == token.start + base
         at = token.end
         token.start += base
@@ -161,6 +170,11 @@ def tokens(text: str, base: int = 0) -> list[Token]:
         _signed(found, token, text, base)
         found.append(token)
     return found
+
+
+def _first_group(token: Token) -> Token:
+    first = token.text.split(" ")[0]
+    return Token("num", first, first, token.start, token.start + len(first), _float(first))
 
 
 def _signed(found: list[Token], token: Token, text: str, base: int) -> None:
@@ -180,7 +194,7 @@ def _made(match: re.Match[str]) -> Token:
     if group in ("half1", "half2"):
         group = "time" if match["time"] else "hour"
     start, end = match.span()
-    make = {"time": _time, "hour": _time, "word": _word}.get(group)
+    make = {"time": _time, "hour": _time, "word": _word, "resolution": _word}.get(group)
     if make is not None:
         return make(match, start, end)
     if group in ("url", "mail", "date", "version", "ordinal", "around"):

@@ -63,6 +63,7 @@ COUNTED = {
     ]
 } | {"picture": "image", "photo": "image", "prompt": "request", "prediction": "inference", "req": "request"}
 _ALIAS = mapping("unitwords.alias")
+_STOP = words("quantities.stop")
 _NEVER = words("unitwords.never") - {
     "t",
     "d",
@@ -204,7 +205,7 @@ def atom(tokens: list[Token], at: int) -> tuple[str, int] | None:
     if token.text in "€$£" and token.text:
         return {"€": "EUR", "$": "USD", "£": "?GBP"}[token.text], at + 1
     if token.text == "°":
-        return "?°C", at + 2
+        return "?°C", min(at + 2, len(tokens))
     if token.text in ("%", "‰"):
         return ("percent" if token.text == "%" else "?‰"), at + 1
     if token.kind != "word":
@@ -419,7 +420,8 @@ def _stroke(tokens: list[Token], at: int) -> tuple[int, str] | None:
             and low(tokens, at + 1) not in ("min",)
         ):
             return at + 1, "a"
-        if word in ("a", "an", "each", "every") and low(tokens, at + 1) in COUNTED and word in ("a", "an"):
+        compound = low(tokens, at + 2).isalpha() and low(tokens, at + 2) not in _STOP  # "an image generator"
+        if word in ("a", "an") and low(tokens, at + 1) in COUNTED and not compound:
             return at + 1, "a"
     return None
 

@@ -1,0 +1,161 @@
+"""Numbers of a text that a problem leaves unused without a reason: a sign that something else was meant.
+
+A description may tell more than the problem needs. A number is excused where it is of another time or thing, of a kind
+that the problem is not about (money, people, distances), or where it says again what is used already: the same figure
+in other units, the sum of a list, the rest to 100 %. What is left over after that was meant, and was not understood. A
+problem that leaves such a number unused is another problem than the one described, so that it is better to ask.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
+
+from gramwise.optimize.knowledge.base import Base
+from gramwise.optimize.knowledge.entry import Symbol
+from gramwise.optimize.typed.units import Unit, parse_unit
+
+from .assemble import Attempt, in_scope
+from .assemble_cues import Lexicon, stem, stems
+from .assemble_quantity import into, of_other_times, unit_of
+from .doubt import waived
+from .formulator import Answer
+from .statement import Figure, Named, Reading
+
+_HEART = tuple(
+    parse_unit(u) for u in ("J", "W", "gCO2e", "gCO2e/J", "J/request", "J/item", "J/B", "J/cycle", "cycle")
+)
+"""Kinds of numbers that a carbon problem is about: whoever states one means it, whatever the words beside it."""
+_PERCENT, _HOUR = parse_unit("percent"), parse_unit("h")
+_LONG = ("day", "week", "month", "year")
+"""Periods that stories tell: a warranty, a contract, the time since."""
+_TOLD = 0.4
+"""Evidence from which the words beside a number of another kind say what it is."""
+_SAME, _ABOUT = 2e-3, 3e-2
+_MOST_PARTS, _MOST_FIGURES = 3, 12
+_THINGS = """
+heating heater radiator lamp lighting light bulb kettle coffee fridge refrigerator elevator lift boiler oven car van
+train flight commute rent salary printer television dishwasher advert poster award
+"""
+_OTHER_THINGS = frozenset(map(stem, _THINGS.split()))
+_NEAR = 7
+_MOST_MEMBERS, _FIRST = 8, 3
+_STEPS = frozenset(
+    stems(w) for w in ("hour", "slot", "period", "step", "day", "request", "query", "round", "item")
+)
+
+
+def unexplained(
+    tried: Attempt, cited: Collection[str], reading: Reading, base: Base, answers: Sequence[Answer] = ()
+) -> list[Figure]:
+    """Figures with a unit that were meant and are not used.
+
+    Args:
+        tried: the attempt.
+        cited: sources of what the problem uses.
+        reading: the text, read.
+        base: all cards.
+        answers: what the person said so far; a number of the kind that they told is settled by that.
+    """
+    scope = (base.symbols[n] for n in in_scope(tried.model, tried.family, base))
+    symbols = {s.name: s for s in scope if not s.flag}
+    lexicon = Lexicon(symbols.values())
+    used = [f for f in reading.figures if f"text:{f.start}-{f.end}" in cited]
+    amounts = _amounts(used, tried)
+    context = [f for n in tried.model.context if n in tried.arrays for f in tried.arrays[n].figures]
+    told = [base.symbols[a.about].unit for a in answers if a.about in base.symbols]
+    return [
+        f
+        for f in reading.figures
+        if f.unit
+        and f not in used
+        and f not in context
+        and not _excused(f, reading)
+        and _about_this(f, symbols, lexicon)
+        and not _restates(f, amounts)
+        and all(into(f, unit) is None for unit in told)
+        and not waived(f, answers)
+    ]
+
+
+def unplaced_sets(tried: Attempt, reading: Reading, base: Base) -> list[Named]:
+    """Counts of things to decide about that are no set of the problem: "three jobs", where a battery was understood.
+
+    Args:
+        tried: the attempt.
+        reading: the text, read.
+        base: all cards, whose sets say what one decides about.
+    """
+    known = {
+        stems(n)[-1:] for e in base.of("family") if e.model for g in e.model.groups for n in g.nouns[:_FIRST]
+    }
+    bound = {(m.size, stems(n)[-1:]) for m in tried.frame.members.values() for n in (m.noun, *m.nouns)}
+    return [
+        named
+        for named in reading.groups
+        if named.count is not None
+        and 2 <= named.count <= _MOST_MEMBERS
+        and not named.labels
+        and named.spans
+        and (last := stems(named.noun)[-1:]) in known - _STEPS
+        and (named.count, last) not in bound
+        and not any(f"text:{a}-{b}" in _sources(tried) for a, b in named.spans)
+        and not any(f.relation != "is" for f in reading.figures if f.start == named.spans[0][0])
+    ]
+
+
+def _sources(tried: Attempt) -> set[str]:
+    return {s for a in tried.arrays.values() for s in a.sources}
+
+
+def _excused(figure: Figure, reading: Reading) -> bool:
+    """Whether the words say that the number is of another time or another thing."""
+    near = {stem(w) for w in (*figure.before[-_NEAR:], *figure.after[:_NEAR])}
+    order = any(a <= figure.start < b for a, b in reading.remarks)
+    rule = figure.value == 1 and "exactly" in figure.before[-2:]  # "exactly one server per job" is no amount
+    return rule or figure.clock or order or of_other_times(figure) or bool(near & _OTHER_THINGS)
+
+
+def _about_this(figure: Figure, symbols: Mapping[str, Symbol], lexicon: Lexicon) -> bool:
+    """Whether the number measures what any carbon problem is about, or what the words say that this family takes."""
+    unit = unit_of(figure)
+    if unit is None or figure.unit in _LONG:
+        return False
+    return any(unit.same(kind) for kind in _HEART) or any(
+        into(figure, s.unit) is not None and lexicon.evidence(n, figure) >= _TOLD for n, s in symbols.items()
+    )
+
+
+def _amounts(used: Sequence[Figure], tried: Attempt) -> list[tuple[Unit, float]]:
+    """What is known, in base units: used figures, sums of a few of them and of lists, and the length of the horizon."""
+    single = [(u, u.to_base(f.value)) for f in used if (u := unit_of(f)) is not None and f.unit]
+    sums = [
+        (parse_unit(a.symbol.unit), parse_unit(a.symbol.unit).to_base(math.fsum(a.values)))
+        for a in tried.arrays.values()
+        if len(a.values) > 1 and not a.gaps
+    ]
+    few = single[:_MOST_FIGURES]
+    parts = [
+        (some[0][0], math.fsum(v for _, v in some))
+        for n in range(2, _MOST_PARTS + 1)
+        for some in combinations(few, n)
+        if all(u.same(some[0][0]) for u, _ in some)
+    ]
+    hours = [(_HOUR, _HOUR.to_base(m.size)) for m in tried.frame.members.values() if m.ordered]
+    return [*single, *sums, *parts, *hours]
+
+
+def _restates(figure: Figure, amounts: Iterable[tuple[Unit, float]]) -> bool:
+    unit = unit_of(figure)
+    if unit is None:
+        return False
+    value, near = unit.to_base(figure.value), _ABOUT if figure.relation == "about" else _SAME
+    return any(
+        u.same(unit)
+        and (
+            math.isclose(v, value, rel_tol=near)
+            or (unit.same(_PERCENT) and math.isclose(_PERCENT.to_base(100.0) - v, value, rel_tol=near))
+        )
+        for u, v in amounts
+    )
