@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from gramwise.optimize.typed.units import spell
 
 from .assemble_quantity import unit_of
-from .crossed_names import Names, Word, candidates, content, lexed
+from .crossed_names import WHOSE, Names, Word, candidates, content, lexed
 from .statement import Figure, Named, Reading
 
 MOST_OFFERED = 3
@@ -37,19 +37,29 @@ class _Axis:
 
     def __init__(self, names: Names, words: Sequence[Word]) -> None:
         self.names, self.words = names, words
+        parts = [frozenset(w.lower() for w in label.split()) for label in names.labels]
         self.mentions: list[_Mention] = []
         for word in words:
+            last = self.mentions[-1] if self.mentions else None
             key = content(word.low)
             hit = next((k for k, keys in enumerate(names.keys) if key and key in keys), None)
-            if hit is None and word.low in names.whose:
-                continue
-            if hit is not None:
-                last = self.mentions[-1] if self.mentions else None
-                if last is not None and last.member == hit and word.start - last.stop <= 2:
-                    self.mentions[-1] = replace(last, stop=word.end)
-                else:
-                    self.mentions.append(_Mention(word.start, word.end, hit, word.sentence))
+            near = last is not None and word.start - last.stop <= 2 and word.sentence == last.sentence
+            if last is not None and near and (hit == last.member or (hit is None and word.low in parts[last.member])):
+                self.mentions[-1] = replace(last, stop=word.end)
+            elif hit is not None:
+                self.mentions.append(_Mention(word.start, word.end, hit, word.sentence))
         self.order = tuple(dict.fromkeys(m.member for m in self.mentions))
+        self._owners()
+
+    def _owners(self) -> None:
+        """ "He has hydro power, my flat gets 300", after "his laptop or my tower": where no name stands, its owner."""
+        told = {m.sentence for m in self.mentions}
+        for word in self.words:
+            owner = WHOSE.get(word.low, "")
+            if owner and owner in self.names.whose and word.sentence not in told:
+                k = self.names.whose.index(owner)
+                self.mentions.append(_Mention(word.start, word.end, k, word.sentence))
+        self.mentions.sort(key=lambda m: m.at)
 
     @property
     def size(self) -> int:
@@ -71,7 +81,7 @@ class _Axis:
             if len(order) == self.size and len({m.member for m in inside}) in (0, self.size):
                 found.append([frozenset((k,)) for k in order])
         if not inside:
-            carried = self._owner(sentence) or self._carried(chunk[0])
+            carried = self._carried(chunk[0])
             if carried:
                 found.append([carried] * len(chunk))
         unique: list[list[_Members]] = []
@@ -105,13 +115,6 @@ class _Axis:
             members.append(one)
         return frozenset(m.member for m in members)
 
-    def _owner(self, sentence: int) -> _Members:
-        """ "He has hydro power", after "his laptop or my tower"."""
-        from .crossed_names import _WHOSE
-
-        said = {_WHOSE.get(w.low) for w in self.words if w.sentence == sentence} & set(self.names.whose)
-        return frozenset(self.names.whose.index(s) for s in said if s) if len(said) == 1 else frozenset()
-
     def _carried(self, figure: Figure) -> _Members:
         left = [m for m in self.mentions if m.at < figure.start]
         return frozenset((left[-1].member,)) if left else frozenset()
@@ -137,7 +140,7 @@ def regroupings(reading: Reading) -> tuple[Reading, ...]:
     scored.sort(key=lambda s: s[:2])
     made: list[Reading] = []
     for _, _, chosen, placed in scored:
-        new = _rewritten(reading, chosen, placed)
+        new = _rewritten(reading, chosen, placed, where)
         if all(new.figures != old.figures for old in made):
             made.append(new)
         if len(made) == MOST_OFFERED:
@@ -154,7 +157,8 @@ def _kinds(reading: Reading) -> list[list[Figure]]:
     kinds: dict[tuple[str, bool], list[Figure]] = {}
     for f in reading.figures:
         unit = unit_of(f)
-        if f.row or f.column or f.clock or unit is None or not f.unit:
+        whole = not f.unit and (f.noun or f.value == int(f.value))  # a count; "PUE 1.2" is none
+        if f.row or f.column or f.clock or unit is None or whole:
             continue
         kinds.setdefault((spell(unit.dims), f.relation in ("at_most", "at_least")), []).append(f)
     return [k for k in kinds.values() if len(k) > 1]
@@ -168,16 +172,30 @@ def _chunks(figures: Sequence[Figure], where: dict[int, int]) -> list[tuple[int,
 
 def _place(figures: Sequence[Figure], axes: Sequence[_Axis], where: dict[int, int]) -> _Placing:
     """Of whom the numbers of one kind are; empty where they do not fall into place."""
-    chunks = _chunks(figures, where)
-    if len(chunks) <= _MOST_SENTENCES:
+    best: _Placing = {}
+    parts: _Placing = {}
+    for sentence, chunk in _chunks(figures, where):
+        parts |= _part(sentence, chunk, axes)
+    if len(set(parts.values())) == len(parts):
+        best = parts
+    for k, some in enumerate(_shares(figures, axes, where)):
+        chunks = _chunks(some, where)
+        if (len(some) <= len(best) and k) or len(chunks) > _MOST_SENTENCES:
+            continue
         whole = _crossed(chunks, axes) if len(axes) == 2 else None
         whole = whole or next((p for a in axes if (p := _along(chunks, a))), None)
-        if whole:
-            return whole
-    placed: _Placing = {}
-    for sentence, chunk in chunks:
-        placed |= _part(sentence, chunk, axes)
-    return placed
+        if whole and (len(whole) > len(best) or (not k and len(chunks) > 1)):
+            best = whole
+    return best
+
+
+def _shares(figures: Sequence[Figure], axes: Sequence[_Axis], where: dict[int, int]) -> list[list[Figure]]:
+    """All numbers, those of sentences that name a member, and all but one of them."""
+    named = {m.sentence for a in axes for m in a.mentions}
+    told = [f for f in figures if where.get(f.start) in named]
+    shares = [list(figures), told]
+    shares += [[f for f in figures if f is not one] for one in reversed(figures)]
+    return [s for k, s in enumerate(shares) if len(s) > 1 and s not in shares[:k]]
 
 
 def _part(sentence: int, chunk: list[Figure], axes: Sequence[_Axis]) -> _Placing:
@@ -248,12 +266,13 @@ def _cover(
     return dict(zip(figures, (m for way in chosen for m in way), strict=True))
 
 
-def _rewritten(reading: Reading, axes: Sequence[_Axis], placed: _Placing) -> Reading:
+def _rewritten(
+    reading: Reading, axes: Sequence[_Axis], placed: _Placing, where: dict[int, int]
+) -> Reading:
     """The reading with these sets, and with the numbers said of their members."""
-    ours = {label for a in axes for label in a.names.labels}
-    keys = frozenset().union(*(k for a in axes for k in frozenset().union(*a.names.keys)) if False else [k for a in axes for k in a.names.keys])
+    keys = frozenset(w for a in axes for own in a.names.keys for w in own)
     sizes = {(a.names.noun, a.size) for a in axes}
-    new = {f: replace(f, subjects=placed[f] if f in placed else tuple(s for s in f.subjects if s in ours)) for f in reading.figures}
+    new = {f: replace(f, subjects=placed.get(f) or (_alone(f, axes, where) if f.unit else ())) for f in reading.figures}
     groups = [
         Named(noun=a.names.noun, labels=a.names.labels, count=a.size, spans=(a.names.span,) * a.size)
         for a in axes
@@ -268,3 +287,14 @@ def _rewritten(reading: Reading, axes: Sequence[_Axis], placed: _Placing) -> Rea
         if not any(f in placed for f in r.figures) and all(f in new for f in r.figures)
     )
     return replace(reading, figures=tuple(new[f] for f in reading.figures), runs=runs, groups=tuple(groups))
+
+
+def _alone(figure: Figure, axes: Sequence[_Axis], where: dict[int, int]) -> tuple[str, ...]:
+    """The members of which a number is that fell into no place: those that its sentence alone names."""
+    sentence = where.get(figure.start, -1)
+    found = []
+    for axis in axes:
+        whom = {m.member for m in axis.mentions if m.sentence == sentence}
+        if len(whom) == 1:
+            found.append(axis.names.labels[whom.pop()])
+    return tuple(found)

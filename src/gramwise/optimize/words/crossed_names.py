@@ -12,7 +12,7 @@ from itertools import combinations
 from .reading.unitwords import singular
 from .statement import Figure, Reading
 
-_WORD = re.compile(r"[A-Za-z][\w'’-]*|[.!?;:,()\n\"'“”‘’|]|&")
+_WORD = re.compile(r"[A-Za-z]\w*(?:['’-]\w+)*|[.!?;:,()\n\"'“”‘’|]|&")
 _STOP = frozenset(
     """a an the and or & of in on at to for from by with as it its is are was be been being this that these those there
     here they them their he him his she her i me my we us our you your which who whom what when where while whereas
@@ -31,7 +31,7 @@ _BREAKS = frozenset(
 )
 _JOINTS = frozenset(("and", "or", "&", "versus", "vs", "nor"))
 _MOST_WORDS, _MOST_MEMBERS = 5, 8
-_WHOSE = {"he": "he", "his": "he", "him": "he", "she": "she", "her": "she", "hers": "she", "my": "i", "mine": "i", "i": "i", "our": "we", "ours": "we", "we": "we", "your": "you", "you": "you", "their": "they", "theirs": "they"}  # fmt: skip
+WHOSE = {"he": "he", "his": "he", "him": "he", "she": "she", "her": "she", "hers": "she", "my": "i", "mine": "i", "i": "i", "our": "we", "ours": "we", "we": "we", "your": "you", "you": "you", "their": "they", "theirs": "they"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +123,15 @@ def named(items: Sequence[Sequence[Word]], noun: str = "") -> Names | None:
         keys.append(frozenset(own - others - ({noun} if noun else set())))
     if not all(keys):
         return None
-    whose = [{_WHOSE[w.low] for w in item if w.low in _WHOSE} for item in items]
+    whose = [{WHOSE[w.low] for w in item if w.low in WHOSE} for item in items]
     own_by = tuple(next(iter(w)) for w in whose if len(w) == 1)
     labels = []
     for item in items:
         rest = list(item)
         while len(rest) > 1 and not content(rest[0].low):
             rest = rest[1:]
+        while len(rest) > 1 and not content(rest[-1].low):
+            rest = rest[:-1]
         labels.append(" ".join(w.text for w in rest))
     told_apart = len(set(own_by)) == len(items)
     return Names(

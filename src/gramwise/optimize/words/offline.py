@@ -28,6 +28,7 @@ from .assemble_lists import with_lists
 from .assemble_problem import questions_of, stated_limits, used_sources, write_problem
 from .assemble_scope import why_out_of_scope
 from .clashes import crossed_limits, impossible_limits, stated_twice
+from .crossed import regroupings
 from .doubt import ask_meaning, ask_sets, ask_units, ask_which, sure_clashes, unknown_units, waived
 from .excluded import excluding
 from .formulator import Answer, Draft, Status
@@ -98,6 +99,17 @@ class OfflineFormulator:
         declined = why_out_of_scope(reading)
         if declined:
             return "out_of_scope", Draft(status="out_of_scope", reason=declined)
+        first = self._read_as(reading, answers)
+        if first[0] in ("formulated", "contradiction") or answers:
+            return first
+        for other in regroupings(reading):
+            again = self._read_as(other, answers)
+            if again[0] == "formulated":
+                return again
+        return first
+
+    def _read_as(self, reading: Reading, answers: Sequence[Answer]) -> tuple[Status, Draft]:
+        """What comes of one way to read the text."""
         best = self._best(reading, answers)
         if best is None:
             return "out_of_scope", Draft(status="out_of_scope", reason=self._unlike())

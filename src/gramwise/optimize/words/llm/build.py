@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 from gramwise.optimize.compiled.validate_more import check_solvable
+from gramwise.optimize.knowledge.base import shipped
 from gramwise.optimize.knowledge.retrieve import retrieve
 from gramwise.optimize.typed.findings import Finding
+from gramwise.optimize.typed.known import Known, known_from
 from gramwise.optimize.typed.record import Problem
 from gramwise.optimize.typed.validate import validate
 
@@ -29,10 +32,16 @@ def llm_formulator(where: Endpoint | None = None, *, staged: bool = False) -> Ll
 
 def judged(problem: Problem, text: str) -> Sequence[Finding]:
     """Findings of all nine passes; the last two only where the first seven do not block."""
-    report = validate(problem, text=text)
+    report = validate(problem, text=text, knowledge=_known())
     if report.bound is None or any(f.blocks for f in report.findings):
         return report.findings
     return [*report.findings, *check_solvable(report.bound)]
+
+
+@cache
+def _known() -> Mapping[str, Known]:
+    base = shipped()
+    return known_from(base.entries.values(), base.symbols.values())
 
 
 def retrieved(text: str) -> Sequence[tuple[str, str]]:
