@@ -3,7 +3,8 @@
 Gaps are to the best known cost in grams, proven where it says so; percentages of a reward do not occur. Every method is
 asked for the same unseen instances; what is random runs over seeds. Intervals are 95 % bootstraps over instances of the
 mean over seeds; the spread of seeds stands beside them. Milliseconds are CPU time of this process, one thread. A row
-``multi-start in the time of X`` gives random starts with the same local search as much CPU time as X took.
+``multi-start in the time of X`` gives random starts with the same local search as much CPU time as X took, as many in
+one batch as the row with 64 allows; for family C ``sparse`` starts have each link on with probability 0.3.
 
 Run: ``python benchmarks/offload_table.py [--cases A-6x4,C-8] [--seeds 5] [--train] [--reproduce] [--quick]``.
 JSON goes to standard output and to .cache/benchmarks/offload_table.json; ``--markdown FILE`` writes the tables too,
@@ -31,17 +32,15 @@ import numpy as np
 from gramwise.core.errors import SourceUnavailable
 from gramwise.optimize.offload import dispatch, methods, rolling
 from gramwise.optimize.offload.case import Case, Reference, create, gap_frac, naked
-from gramwise.optimize.offload.own import break_even, emitted_g
+from gramwise.optimize.offload.own import emitted_g
+from offload_rows import balance, goals, markdown
 from record import OUT, finish, row
 
 UNSEEN_SEED = 99_000
-BASELINE = "random@16 + search"
 KS = (1, 16, 64)
+SPARSE = 0.3
+PLAIN = {"random": "multi-start", "sparse": "sparse multi-start"}
 SOME = 40
-TRAINED = (
-    "| case | method | gap % (95 %) | p95 % | broken undecoded % | ms | "
-    "equal-time multi-start % | training CPU-s (g) | pays for itself |"
-)
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,7 @@ class Table:
     case: Case
     study: Study
     seeds: int
+    file: str
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -122,16 +122,21 @@ class Table:
             "gap_high_frac": high,
             "gap_p95_frac": float(np.quantile(gaps, 0.95)),
             "seed_means_frac": [float(g) for g in gaps.mean(axis=1)],
+            "seeds": len(answers),
+            "seeds_low_frac": interval(gaps.mean(axis=1))[0],
+            "seeds_high_frac": interval(gaps.mean(axis=1))[1],
             "violation_frac": max(broken),
             "violation_before_decoder_frac": naive,
             "tried": float(np.mean([a.tried for a in answers])),
             "ms_per_answer": float(np.median([1e3 * a.cpu_s / n for a in answers])),
             "answer_g": emitted_g(float(np.median([a.cpu_s / n for a in answers]))).value,
             "training_cpu_s": float(np.mean(train_s)),
+            "rounds": self.study.rounds if any(train_s) else None,
             "training_g": emitted_g(float(np.mean(train_s))).value,
             "grams_mean": float(np.mean([a.grams.mean() for a in answers])),
         }
         self.rows.append(told)
+        keep(self.file, self.rows)
         print(
             f"  {method:<44} {100 * told['gap_mean_frac']:7.3f} %  {told['ms_per_answer']:9.3f} ms",
             file=sys.stderr,
@@ -139,19 +144,10 @@ class Table:
         return told
 
 
-def balance(rows: list[dict[str, Any]]) -> None:
-    """Break-even of every row of one case against the baseline, and against the exact solver where there is one."""
-    for key, name in (("break_even", BASELINE), ("break_even_exact", "exact (HiGHS)")):
-        base = next((r for r in rows if r["method"] == name), None)
-        for r in rows:
-            if base is None or "not_run" in r:
-                continue
-            if r["instances"] < base["instances"]:
-                continue  # another mean
-            saved = base["grams_mean"] - r["grams_mean"]
-            paid = break_even(r["training_g"], saved, r["answer_g"] - base["answer_g"], name)
-            r[key] = "the baseline" if r is base else paid.words
-            r[key + "_solves"] = paid.solves if np.isfinite(paid.solves) else None
+def keep(file: str, rows: list[dict[str, Any]]) -> None:
+    """What there is of a case so far: a run that is cut short is not lost."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / file).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def interval(values: Any, draws: int = 2000) -> tuple[float, float]:
@@ -182,10 +178,7 @@ def heuristics(table: Table) -> None:
     exact(table)
     for how in ("regret", "cheapest"):
         table.add(f"{how} greedy", lambda _, h=how: methods.greedy(case, inst, h), seeds=1)
-        searched = table.add(
-            f"{how} greedy + search", lambda _, h=how: methods.greedy(case, inst, h, steps), seeds=1
-        )
-    equal(table, searched)
+        table.add(f"{how} greedy + search", lambda _, h=how: methods.greedy(case, inst, h, steps), seeds=1)
     raw = np.random.default_rng(1).uniform(-1, 1, (len(inst), 4, case.dim))
     naive = undecoded(case, raw, inst)
     small = case.dim < 2000
@@ -197,6 +190,9 @@ def heuristics(table: Table) -> None:
                 lambda s, k=k: methods.random_best(case, inst, k, _rng(s), steps), k=k, naive=naive,
             )  # fmt: skip
     if case.name[0] == "C":
+        for k in KS:
+            table.add(f"sparse@{k}", lambda s, k=k: scattered(table, _rng(s), k, 0), k=k)
+            table.add(f"sparse@{k} + search", lambda s, k=k: scattered(table, _rng(s), k, steps), k=k)
         table.add("on/off flips from random@16", lambda s: flips(table, s, 0), k=16)
         table.add("on/off flips from random@16 + search", lambda s: flips(table, s, steps), k=16)
     evolved(table)
@@ -245,13 +241,37 @@ def flips(table: Table, seed: int, steps: int) -> methods.Answer:
     return methods.Answer(found[rows, best][:, None], grams[rows, best], 16, time.process_time() - begun)
 
 
+def scattered(table: Table, rng: Any, k: int, steps: int) -> methods.Answer:
+    """Family C: starts with each link on with probability `SPARSE`, which needs one number about the family."""
+
+    def draw(features: Any, k: int) -> Any:
+        return np.where(rng.random((len(features), k, table.case.dim), dtype=np.float32) < SPARSE, 1.0, -1.0)
+
+    return methods.from_draws(table.case, table.instances, draw, k, steps)
+
+
 def equal(table: Table, other: dict[str, Any]) -> None:
-    """Random starts with the same search and the CPU time of another row."""
-    ms, steps = other["ms_per_answer"], table.study.steps
-    table.add(
-        f"multi-start in the time of {other['method']}",
-        lambda s: methods.for_time(table.case, table.instances, ms, _rng(s), steps),
-    )
+    """Random starts with the same search and the CPU time of another row, and sparse ones for family C."""
+    case, inst, steps = table.case, table.instances, table.study.steps
+    held = {r["method"]: r for r in table.rows}
+    starts: dict[str, Callable[[Any, int], methods.Answer]] = {
+        "random": lambda rng, k: methods.random_best(case, inst, k, rng, steps),
+        "sparse": lambda rng, k: scattered(table, rng, k, steps),
+    }
+    for kind, start in starts.items():
+        base = held.get(f"{kind}@64 + search") or held.get(f"{kind}@16 + search")
+        if base is None:
+            continue
+        k = max(1, round(base["k"] * other["ms_per_answer"] / base["ms_per_answer"]))
+
+        def ask(seed: int, k: int = k, start: Any = start, most: int = base["k"]) -> methods.Answer:
+            rng, left = _rng(seed), k
+            best: methods.Answer = start(rng, min(left, most))
+            while (left := left - most) > 0:  # greater batches fall out of the cache, and would be slower
+                best = methods.cheaper(best, start(rng, min(left, most)))
+            return best
+
+        table.add(f"{PLAIN[kind]} in the time of {other['method']}", ask, k=k)
 
 
 def learned(table: Table, kinds: tuple[str, ...]) -> None:
@@ -359,50 +379,6 @@ def online(seeds: int) -> list[dict[str, Any]]:
     return found
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """One table of gaps and milliseconds, methods by cases, and one of what was trained."""
-    cases = list(dict.fromkeys(r["case"] for r in rows))
-    names = list(dict.fromkeys(r["method"] for r in rows if "in the time of" not in r["method"]))
-    held = {(r["case"], r["method"]): r for r in rows}
-    first = {c: next(r for r in rows if r["case"] == c) for c in cases}
-    lines = [
-        "| gap % / ms | " + " | ".join(cases) + " |",
-        "| --- |" + " --- |" * len(cases),
-        "| unseen instances | " + " | ".join(str(first[c].get("instances", "")) for c in cases) + " |",
-    ]
-    for name in names:
-        cells = (_cell(held.get((c, name))) for c in cases)
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    trained = [r for r in rows if r.get("training_cpu_s")]
-    if trained:
-        lines += [
-            "",
-            TRAINED,
-            "| --- |" + " --- |" * 8,
-        ]
-    for r in trained:
-        equal = held.get((r["case"], f"multi-start in the time of {r['method']}"))
-        naive = r["violation_before_decoder_frac"]
-        lines.append(
-            f"| {r['case']} | {r['method']} | {_pc(r['gap_mean_frac'])} ({_pc(r['gap_low_frac'])} to "
-            f"{_pc(r['gap_high_frac'])}) | {_pc(r['gap_p95_frac'])} | {'' if naive is None else f'{100 * naive:.0f}'} "
-            f"| {r['ms_per_answer']:.3g} | {_pc(equal['gap_mean_frac']) if equal else ''} "
-            f"| {r['training_cpu_s']:.0f} ({r['training_g']:.2g}) "
-            f"| {'; '.join(r[k] for k in ('break_even', 'break_even_exact') if k in r)} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _cell(r: dict[str, Any] | None) -> str:
-    if r is None:
-        return ""
-    return "not run" if "not_run" in r else f"{_pc(r['gap_mean_frac'])} / {r['ms_per_answer']:.2g}"
-
-
-def _pc(share: float) -> str:
-    return f"{100 * share:.2f}"
-
-
 def collect(file: Path) -> None:
     """The tables of every case that was measured so far."""
     rows: list[dict[str, Any]] = []
@@ -425,6 +401,7 @@ def main() -> None:
         "--reproduce", type=int, default=0, metavar="UPDATES", help="critic-trained forms too"
     )
     parser.add_argument("--share", type=float, default=1.0, help="of the unseen instances")
+    parser.add_argument("--rounds", type=int, help="of self-imitation, where the case is trained at all")
     parser.add_argument("--quick", action="store_true", help="a tenth of the instances, one seed")
     parser.add_argument("--sequential", action="store_true", help="family E and D online too")
     parser.add_argument("--markdown", type=Path)
@@ -444,11 +421,12 @@ def main() -> None:
             study = Study(
                 max(2, study.unseen // 10), min(5.0, study.limit_s), study.steps, 0, min(2, study.rounds)
             )
-        study = replace(study, unseen=max(1, round(asked.share * study.unseen)))
+        rounds = asked.rounds if asked.rounds and study.rounds else study.rounds
+        study = replace(study, unseen=max(1, round(asked.share * study.unseen)), rounds=rounds)
         size = [int(s) for s in name[2:].split("x")]
         case: Any = create(name[0], *size)
         case.limit_s = study.limit_s
-        table = Table(case, study, seeds)
+        table = Table(case, study, seeds, f"{'quick_' * asked.quick}offload_table_{name}.json")
         heuristics(table)
         if asked.train and study.rounds:
             learned(table, ("diffusion", "marginals"))
@@ -456,18 +434,18 @@ def main() -> None:
             reproduced(table, asked.reproduce)
         balance(table.rows)
         rows += table.rows
-        OUT.mkdir(parents=True, exist_ok=True)
-        (OUT / f"offload_table_{name}.json").write_text(
-            json.dumps(table.rows, indent=1) + "\n", encoding="utf-8"
-        )
+        keep(table.file, table.rows)
     sequential = arrivals(seeds) + online(seeds) if asked.sequential else []
     if asked.markdown:
         asked.markdown.write_text(markdown(rows), encoding="utf-8")
     whole = [r for r in rows if "violation_frac" in r]
     worst = max((r["violation_frac"] for r in whole), default=0.0)
     finish(
-        "offload_table",
-        [row("answers that break a constraint, all methods", "0", worst, worst == 0.0)],
+        "quick_offload_table" if asked.quick else "offload_table",
+        [
+            row("answers that break a constraint, all methods", "0", worst, worst == 0.0),
+            *([] if asked.quick else goals(rows)),
+        ],
         table=rows,
         sequential=sequential,
         seeds=seeds,

@@ -29,6 +29,9 @@ NAMES = (
     "year_sweep",
     "footprint_draws",
     "oracle_gap --quick --weeks 6",  # all of it takes more than an hour
+    "offload_table --quick --cases A-6x4,C-8",  # all of it takes hours
+    "diffusion_samplers --case C-8 --seeds 2 --rounds 20 --kinds diffusion,marginals",
+    "diffusion_critics --quick",  # says so where JAX is absent
 )
 
 
