@@ -408,3 +408,16 @@ def _timed(text: str) -> float:
 def test_numbers_and_names_that_take_turns(text: str, owners: dict[float, str]) -> None:
     found = {f.value: f.subjects for f in read(f"There are copies in Oslo, Lille and Brno. {text}").figures}
     assert {value: found[value] for value in owners} == {value: (name,) for value, name in owners.items()}
+
+
+def test_what_is_told_in_tuples_and_in_parallel() -> None:
+    tuples = "Schools A, B and C take part. A has 300 pictures and needs 0.5 kWh, B 400 and 0.9, C 250 and 0.3 kWh."
+    found = {f.value: (f.unit or f.noun, f.subjects[0][-1]) for f in read(tuples).figures if f.subjects}
+    assert {v: found[v] for v in (400, 0.9, 250, 0.3)} == {
+        400: ("picture", "B"),
+        0.9: ("kWh", "B"),
+        250: ("picture", "C"),
+        0.3: ("kWh", "C"),
+    }
+    parallel = read("Jobs run on the workstation in the office or on the rented machine in Stockholm.")
+    assert ("workstation", "rented machine") in [g.labels for g in parallel.groups]

@@ -19,7 +19,7 @@ from gramwise.optimize.typed.nodes import Ref, walk
 from gramwise.optimize.typed.parse import parse_expression, parse_scope
 
 from .answers import answered_array, answered_members, hear
-from .assemble_arrays import Array, Clash, build, fill_where, repeat
+from .assemble_arrays import Array, Clash, build, fill_where, limited, repeat
 from .assemble_blend import Blend, find_blend
 from .assemble_clock import Clock, clocked
 from .assemble_cues import Lexicon
@@ -179,6 +179,7 @@ def attempt(
     answers: Sequence[Answer] = (),
     retrieval: float = 0.0,
     given: Sequence[Members] = (),
+    barred: frozenset[tuple[str, int]] = frozenset(),
 ) -> Attempt:
     """Try ``family`` on a text.
 
@@ -189,6 +190,7 @@ def attempt(
         answers: what the person said so far, in order.
         retrieval: how well the text fits the card, 0 to 1.
         given: members of sets, as a hypothesis; an answer goes before.
+        barred: pairs of a symbol and where its number starts that are not made, as a hypothesis (`rethink`).
     """
     model = family.model
     assert model is not None
@@ -198,7 +200,7 @@ def attempt(
     frame = bind_groups(model, reading, numbers, lexicon, [*given, *_settled(model, answers)])
     tried = Attempt(family, frame, retrieval=retrieval)
     tried.open_groups = frame.unbound
-    _give_numbers(tried, reading, numbers, depth, lexicon)
+    _give_numbers(tried, reading, numbers, depth, lexicon, barred)
     for name in depth:
         if base.symbols[name].flag:
             flag = read_flag(base.symbols[name], frame, reading)
@@ -240,6 +242,12 @@ def attempt(
     return tried
 
 
+def settle(tried: Attempt, base: Base) -> None:
+    """Derive anew what follows, after a number has found its place."""
+    tried.dropped = {p.symbol.name.removeprefix("part_") for b in tried.blends.values() for p in b.parts}
+    _close(tried, base)
+
+
 def _blend(tried: Attempt, base: Base) -> None:
     """Quantities that are told of some members and follow from other figures for the rest."""
     defaulted = {n for n, s in base.symbols.items() if s.default is not None and not s.index}
@@ -268,12 +276,13 @@ def _give_numbers(
     symbols: Mapping[str, Symbol],
     depth: Mapping[str, int],
     lexicon: Lexicon,
+    barred: frozenset[tuple[str, int]],
 ) -> None:
     core = {*tried.model.requires, *(n for names in tried.model.alternatives for n in names)}
     weights = {n: depth[n] * _DEPTH_COST + (0.0 if n in core else _OPTIONAL_COST) for n in symbols}
     offers = make_offers(reading, symbols, tried.frame, lexicon)
     placeable = {n: s for n, s in symbols.items() if all(g in tried.frame.members for g in s.index)}
-    pairing = pair(offers, placeable, tried.frame, lexicon, reading, weights)
+    pairing = pair(offers, placeable, tried.frame, lexicon, reading, weights, barred)
     for name, taken in pairing.taken.items():
         array = build(symbols[name], taken, tried.frame)
         if array is not None:
@@ -361,6 +370,7 @@ def _close(tried: Attempt, base: Base) -> None:
     for name in whole.defaulted:
         _take_default(tried, base.symbols[name])
     _unlimited(tried, whole.used)
+    _idle(tried)
     given = {n for n, a in tried.arrays.items() if not a.gaps}
     tried.formulas = tuple(c for c in whole.derivations if c.defines not in given)
     tried.missing = [base.symbols[m.symbol] for m in whole.missing]
@@ -384,6 +394,29 @@ def _unlimited(tried: Attempt, used: Iterable[str]) -> None:
                 1.0 if flat not in set(array.gaps) else 0.0 for flat in range(len(array.values))
             )
             repeat(array, array.gaps)
+
+
+def _idle(tried: Attempt) -> None:
+    """Values that only limits look at are not asked for where these limits are not set: they are never used there."""
+    masked = {n: a for n, a in tried.arrays.items() if a.masked}
+    for name, array in tried.arrays.items():
+        if not masked or not array.gaps or array.masked:
+            continue
+        rules = [t for t in tried.terms(tried.model.constraints) if name in {*names_in(t.lhs), *names_in(t.rhs)}]
+        terms = [*tried.terms(tried.model.derived), *(t for t in tried.model.variables)]
+        elsewhere = [n for t in terms for e in (getattr(t, "expr", ""),) for n in names_in(e or "")]
+        elsewhere += [n for f in tried.formulas for n in names_in(f.expr or "")]
+        limits = [next((m for m in masked if m in t.needs), "") for t in rules]
+        if not rules or name in elsewhere or not all(limits):
+            continue
+        used: set[int] = set()
+        for limit in limits:
+            mask = masked[limit]
+            if not set(mask.symbol.index) <= set(array.symbol.index):
+                break
+            used |= set(limited(array, mask, tried.frame))
+        else:
+            repeat(array, [g for g in array.gaps if g not in used])
 
 
 def _binds(term: Term, array: Array) -> bool:

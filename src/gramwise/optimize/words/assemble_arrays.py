@@ -177,6 +177,18 @@ def fill_where(array: Array, flags: Array | None, frame: Frame) -> None:
         repeat(array, idle)
 
 
+def limited(array: Array, mask: Array, frame: Frame) -> list[int]:
+    """Flattened positions of ``array`` at which the limit ``mask`` is set, whose sets are among its own."""
+    index, shape = array.symbol.index, sizes(array.symbol.index, frame)
+    found = []
+    for flat in range(len(array.values)):
+        position = dict(zip(index, (int(p) for p in np.unravel_index(flat, shape)), strict=True))
+        at = _flat([position[g] for g in mask.symbol.index], sizes(mask.symbol.index, frame))
+        if mask.masked[at]:
+            found.append(flat)
+    return found
+
+
 def repeat(array: Array, gaps: Sequence[int]) -> None:
     """Write the first stated figure at elements where no rule and no term looks."""
     first = next((i for i, v in enumerate(array.values) if not math.isnan(v)), None)

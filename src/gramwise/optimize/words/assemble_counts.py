@@ -84,7 +84,7 @@ def counted_cost(figure: Figure, symbol: Symbol, frame: Frame) -> float:
     """What the counted noun, or the noun behind "per", adds to the cost of taking ``figure`` for ``symbol``."""
     if not figure.unit:
         noun = figure.noun or _headed(figure)
-        return _of_count(stem(noun), symbol, frame) if noun else 0.0
+        return _of_count(stem(noun), symbol, frame, figure.value) if noun else 0.0
     noun = _per(figure)
     if not noun or figure.unit.partition("/")[0] not in _ENERGIES:
         return 0.0
@@ -98,7 +98,7 @@ def counted_cost(figure: Figure, symbol: Symbol, frame: Frame) -> float:
     return 0.6 if not below and noun in COUNTED - _WHOLES else 0.0
 
 
-def _of_count(noun: str, symbol: Symbol, frame: Frame) -> float:
+def _of_count(noun: str, symbol: Symbol, frame: Frame, figure_value: float) -> float:
     if symbol.unit not in COUNTED:
         return 0.0
     members = any(
@@ -109,6 +109,8 @@ def _of_count(noun: str, symbol: Symbol, frame: Frame) -> float:
     if noun in _COPIES:
         return -0.15 if symbol.unit == "replica" else 0.6
     other = noun in {stem(unit) for unit in COUNTED - {"item", "query", "image", "frame"}}
+    if symbol.unit == "client" and not members and figure_value > max((m.size for m in frame.members.values()), default=0):
+        return 2.0  # no more can be chosen than there are
     strange = members and symbol.unit in ("sample", "round", "replica")
     return 1.0 if other or strange or noun in _NEVER_COUNTED else 0.0
 

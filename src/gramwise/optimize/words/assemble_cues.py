@@ -122,7 +122,10 @@ def _matches(
     beside = [stems(t) for t in (figure.column, figure.row, " ".join(head), figure.noun) if t]
     title = stems(clause.heading) if clause is not None and clause.heading else ()
     found = []
+    said = {*before, *after, *title, *(w for words in beside for w in words)}
     for phrase, weight in cues.items():
+        if phrase[0] not in said:
+            continue
         best = 0.0
         for far in _places(phrase, before[::-1], backwards=True):
             beyond = _BEYOND if far >= figure.own_before else 0

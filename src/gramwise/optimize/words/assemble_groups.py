@@ -153,6 +153,12 @@ def _by_elimination(
     return _of_cluster(groups[0], free[0], reading)
 
 
+def _outnumbered(group: Group, cluster: Cluster, reading: Reading, symbols: Mapping[str, Symbol]) -> bool:
+    """Whether a series runs over more steps than these names: "ten in the morning" is no step of a forecast."""
+    spanned = _from_runs(group, reading, {}, symbols, loosely=False)
+    return spanned is not None and spanned.size > len(cluster.labels)
+
+
 def _counts(counted: Members, named: Members, nouns: Sequence[str]) -> bool:
     """Whether a count is of members that another set already has by name."""
     same = stems(counted.noun)[-1:] in {stems(noun)[-1:] for noun in (named.noun, *nouns)}
@@ -186,7 +192,7 @@ def _paired(
             score[i, j] = (
                 _kinship(group, cluster) + told.get(group.name, 0.0) + 0.02 * min(len(cluster.labels), 8)
             )
-            if group.ordered and not is_axis(group, cluster):
+            if group.ordered and (not is_axis(group, cluster) or _outnumbered(group, cluster, reading, symbols)):
                 score[i, j] = 0.0
             if len(cluster.labels) == 1:
                 score[i, j] -= 0.35 if told else 1.0  # one name of which nothing is told is no set

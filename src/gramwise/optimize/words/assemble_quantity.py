@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from gramwise.optimize.typed.findings import Refused
 from gramwise.optimize.typed.units import Unit, parse_unit
@@ -19,6 +20,8 @@ _GRAMS_OF_CARBON = {"g": "gCO2e", "kg": "kgCO2e", "mg": "mgCO2e", "t": "tCO2e"}
 _HERTZ, _CLOCK = parse_unit("1/s"), parse_unit("cycle/s")
 _SECOND, _HOURS_A_DAY = parse_unit("s"), re.compile(r"(h|min)/(?:day|d|night)$")
 _WATT, _JOULE = parse_unit("W"), parse_unit("J")
+_CAPACITANCE, _TINY = "J*s^2/cycle^3", 1e-15
+"""A bare 1e-27 can only be a switched capacitance, which is written without its unit more often than with it."""
 PER_PERIOD = re.compile(r"/(h|hour|d|day|week|month|year)$")
 _DIVISORS = {
     "cycle": "cycle", "bit": "bit", "byte": "B", "kilobyte": "kB", "megabyte": "MB", "gigabyte": "GB",
@@ -48,6 +51,7 @@ def unit_of(figure: Figure) -> Unit | None:
         return None
 
 
+@lru_cache(maxsize=16_384)
 def into(figure: Figure, unit: str) -> float | None:
     """The figure's value in ``unit``; None where it measures something else.
 
@@ -55,6 +59,8 @@ def into(figure: Figure, unit: str) -> float | None:
     day that much energy, the day being the period that is accounted for; a percentage is never a count.
     """
     target = parse_unit(unit)
+    if not figure.unit and unit == _CAPACITANCE and 0.0 < figure.value < _TINY:
+        return figure.value
     counted = unit in COUNTED
     if figure.unit in ("percent", "%") and counted:
         return None

@@ -14,7 +14,7 @@ from gramwise.optimize.knowledge.entry import Symbol
 from .assemble_arrays import Array, build
 from .assemble_cues import Lexicon
 from .assemble_groups import Frame
-from .assemble_quantity import PER_PERIOD, into, of_other_times
+from .assemble_quantity import COUNTED, PER_PERIOD, into, of_other_times
 from .slots import Offer, place
 
 
@@ -39,7 +39,7 @@ def only_place(
     ]
     fits = {
         s.name: [
-            k for k, offer in enumerate(spare) if offer.figure.unit and _may_be(offer, s, frame, lexicon)
+            k for k, offer in enumerate(spare) if _tells(offer, s) and may_be(offer, s, frame, lexicon)
         ]
         for s in open_
     }
@@ -51,6 +51,12 @@ def only_place(
         if array is not None and array.complete:
             return symbol.name, spare[mine[0]], array
     return None
+
+
+def _tells(offer: Offer, symbol: Symbol) -> bool:
+    """Whether a number speaks for itself: by its unit, or, where things are counted, as one count for each member."""
+    counts = symbol.unit in COUNTED and bool(symbol.index) and len(offer.items) > 1
+    return bool(offer.figure.unit) or counts
 
 
 def counted_as_well(given: Mapping[str, Array], symbols: Mapping[str, Symbol]) -> Array | None:
@@ -82,7 +88,8 @@ def unsaid_horizon(given: Mapping[str, Array], symbols: Mapping[str, Symbol]) ->
     return [symbols["T_hor"]] if assumed and "T_hor" not in given else []
 
 
-def _may_be(offer: Offer, symbol: Symbol, frame: Frame, lexicon: Lexicon) -> bool:
+def may_be(offer: Offer, symbol: Symbol, frame: Frame, lexicon: Lexicon) -> bool:
+    """Whether nothing speaks against an offer being a symbol: dimension, range, shape, limit, time and words."""
     values = [into(item.figure, symbol.unit) for item in offer.items]
     if (
         any(v is None or not _plausible(v, symbol) for v in values)

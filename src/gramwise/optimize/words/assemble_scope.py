@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 
+from gramwise.optimize.typed.units import parse_unit
+
 from .assemble_cues import stem
+from .assemble_quantity import unit_of
 from .statement import Reading
 
 _HERE = (
     "This formulates decisions about computing, AI, IoT and their electricity with the fewest grams of CO2e: where, "
     "when, how fast or with which model something runs, and how batteries, radios, replicas and caches serve it."
 )
+_INTENSITY, _JOULE, _WATT = parse_unit("gCO2e/J"), parse_unit("J"), parse_unit("W")
 _LANGUAGES = {
     "de": "German",
     "fr": "French",
@@ -72,10 +76,17 @@ def why_out_of_scope(reading: Reading) -> str:
         return f"The text asks for the best {reading.wish}, not for the fewest emissions. {_HERE}"
     if reading.wish == "" and not _seeks_less(reading.text):
         return f"The text does not ask for a decision with the fewest emissions. {_HERE}"
-    machines = len(words & _MACHINES)
+    machines = len(words & _MACHINES) + (4 if _tells_grid(reading) else 0)
     if machines == 0 or (_NEVER.search(reading.text) and machines < 4):
         return f"This does not seem to be a decision about computing or its electricity. {_HERE}"
     return ""
+
+
+def _tells_grid(reading: Reading) -> bool:
+    """Whether several grams per energy are told, beside an energy or a power: it is about electricity, whoever uses it."""
+    units = [unit_of(f) for f in reading.figures if f.unit]
+    grid = sum(u is not None and u.same(_INTENSITY) for u in units)
+    return grid >= 2 and any(u is not None and (u.same(_JOULE) or u.same(_WATT)) for u in units)
 
 
 def _seeks_less(text: str) -> bool:

@@ -120,7 +120,7 @@ class _Axis:
         return frozenset((left[-1].member,)) if left else frozenset()
 
 
-def regroupings(reading: Reading) -> tuple[Reading, ...]:
+def rereadings(reading: Reading) -> tuple[Reading, ...]:
     """Readings of the same text with other sets of names, those first under which more numbers fall into place."""
     words = lexed(reading)
     kinds = _kinds(reading)

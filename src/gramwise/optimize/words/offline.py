@@ -21,14 +21,16 @@ from gramwise.optimize.typed.record import Formulator as Author
 from gramwise.optimize.typed.record import Problem
 from gramwise.optimize.typed.validate import validate
 
-from .assemble import Attempt, attempt, in_scope
+from .assemble import Attempt, in_scope
 from .assemble_axis import with_windows
 from .assemble_cues import stems
+from .assemble_groups import Members
 from .assemble_lists import with_lists
+from .assemble_partner import attempt
 from .assemble_problem import questions_of, stated_limits, used_sources, write_problem
 from .assemble_scope import why_out_of_scope
 from .clashes import crossed_limits, impossible_limits, stated_twice
-from .crossed import regroupings
+from .crossed import rereadings
 from .doubt import ask_meaning, ask_sets, ask_units, ask_which, sure_clashes, unknown_units, waived
 from .excluded import excluding
 from .formulator import Answer, Draft, Status
@@ -36,13 +38,15 @@ from .marks import nearest_families
 from .reading import read
 from .regroup import regroupings
 from .restated import without_restated
-from .statement import Reading
+from .rethink import Barred, rethought
+from .statement import Figure, Reading
 from .understood import quote, say_back
-from .unexplained import unexplained, unplaced_sets
+from .unexplained import all_used, unexplained, unplaced_sets
 
 NAME, VERSION = "offline-rule-based", "1"
 MOST_TRIED = 4
 MOST_REGROUPED = 2
+MOST_RETHOUGHT = 1
 _STEEP = 8.0  # reciprocal ranks lie close together: this spreads them over 0 to 1
 _PER_CLASH = 0.4  # a family in which the numbers exclude each other is more often the wrong one
 LEAST_EXPLAINED = 0.3
@@ -100,22 +104,27 @@ class OfflineFormulator:
         if declined:
             return "out_of_scope", Draft(status="out_of_scope", reason=declined)
         first = self._read_as(reading, answers)
-        if first[0] in ("formulated", "contradiction") or answers:
+        sure = first[0] == "contradiction" and all_used(first[1].findings, reading)
+        if first[0] == "formulated" or sure or answers:
             return first
-        for other in regroupings(reading):
-            again = self._read_as(other, answers)
-            if again[0] == "formulated":
+        for other in rereadings(reading):
+            again = self._read_as(other, answers, afresh=False)
+            if again[0] == "formulated" and all_used(again[1].findings, other):
                 return again
         return first
 
-    def _read_as(self, reading: Reading, answers: Sequence[Answer]) -> tuple[Status, Draft]:
-        """What comes of one way to read the text."""
-        best = self._best(reading, answers)
+    def _read_as(
+        self, reading: Reading, answers: Sequence[Answer], *, afresh: bool = True
+    ) -> tuple[Status, Draft]:
+        """What comes of one way to read the text; ``afresh`` where other ways to see its sets may be tried."""
+        best = self._best(reading, answers, afresh=afresh)
         if best is None:
             return "out_of_scope", Draft(status="out_of_scope", reason=self._unlike())
         return self._judge(best, reading, answers)
 
-    def _best(self, reading: Reading, answers: Sequence[Answer]) -> _Candidate | None:
+    def _best(
+        self, reading: Reading, answers: Sequence[Answer], *, afresh: bool = True
+    ) -> _Candidate | None:
         """The family that explains the text best, None where none explains enough of it."""
         author = Author(name=self.name, version=self.version)
         tried = []
@@ -126,8 +135,8 @@ class OfflineFormulator:
             problem = write_problem(one, reading.text, self._base, author)
             tried.append(_weigh(one, problem, reading))
         best = max(tried, key=lambda c: c.score, default=None)
-        if best is not None and not self._clean(best, reading, answers):
-            best = self._regrouped(tried, reading, answers) or best
+        if afresh and best is not None and not self._clean(best, reading, answers):
+            best = self._regrouped(tried, reading, answers) or self._rethought(tried, reading, answers) or best
         return best if best is not None and best.explained >= LEAST_EXPLAINED else None
 
     def _clean(self, one: _Candidate, reading: Reading, answers: Sequence[Answer]) -> bool:
@@ -146,16 +155,56 @@ class OfflineFormulator:
     ) -> _Candidate | None:
         """The best family under another grouping of the names, under which the whole text finds its place."""
         author = Author(name=self.name, version=self.version)
+        most = max(c.score for c in tried)
         for first in sorted(tried, key=lambda c: -c.score)[:MOST_REGROUPED]:
             found = []
             for given in regroupings(first.tried, reading):
                 one = attempt(first.tried.family, reading, self._base, answers, first.tried.retrieval, given)
                 candidate = _weigh(one, write_problem(one, reading.text, self._base, author), reading)
-                if self._clean(candidate, reading, answers):
+                if candidate.score > most and self._clean(candidate, reading, answers):
                     found.append(candidate)
             if found:
                 return max(found, key=lambda c: c.score)
         return None
+
+    def _rethought(
+        self, tried: Sequence[_Candidate], reading: Reading, answers: Sequence[Answer]
+    ) -> _Candidate | None:
+        """The best family with its numbers paired in another way, under which the whole text finds its place."""
+        author = Author(name=self.name, version=self.version)
+        for first in sorted(tried, key=lambda c: -c.score)[:MOST_RETHOUGHT]:
+            sets = tuple(first.tried.frame.members.values())
+
+            def retry(
+                barred: Barred, first: _Candidate = first, sets: tuple[Members, ...] = sets
+            ) -> _Candidate:
+                one = attempt(
+                    first.tried.family, reading, self._base, answers, first.tried.retrieval, sets, barred
+                )
+                return _weigh(one, write_problem(one, reading.text, self._base, author), reading)
+
+            found = rethought(
+                first,
+                frozenset(),
+                lambda c: c.tried,
+                lambda c: self._defects(c, reading, answers),
+                retry,
+            )
+            if found is not None:
+                return found
+        return None
+
+    def _defects(
+        self, one: _Candidate, reading: Reading, answers: Sequence[Answer]
+    ) -> tuple[int, tuple[Figure, ...]]:
+        """How many things are missing, clash, or were meant and found no place; and the numbers among them."""
+        tried = one.tried
+        cited = _cited(tried) | (used_sources(one.problem) if one.problem is not None else set())
+        left = unexplained(tried, cited, reading, self._base, answers)
+        wrong = len(tried.missing) + len(tried.open_groups) + 2 * len(tried.clashes) + len(left)
+        if wrong == 0 and not self._clean(one, reading, answers):
+            wrong = 1
+        return wrong, tuple(left)
 
     def _ranked(self, reading: Reading) -> tuple[Hit, ...]:
         return nearest_families(reading, k=MOST_TRIED, base=self._base)

@@ -302,6 +302,7 @@ def pair(
     lexicon: Lexicon,
     reading: Reading,
     weights: Mapping[str, float],
+    barred: frozenset[tuple[str, int]] = frozenset(),
 ) -> Pairing:
     """Offers and symbols paired at least cost; then like offers about other members join those already there.
 
@@ -312,6 +313,7 @@ def pair(
         lexicon: cues of ``symbols``.
         reading: the text.
         weights: extra cost of symbols that only serve to derive others.
+        barred: pairs of a symbol and where a number starts that are not made; -1 forbids the symbol to all.
 
     Raises:
         SourceUnavailable: scipy is not installed.
@@ -341,7 +343,8 @@ def pair(
                 required=not weights.get(name),
             )
             lone = 0.4 if symbols[name].index and _beside_a_list(offer, offers, frame) else 0.0
-            cost[i, j] = FORBIDDEN if c is None else c + weights.get(name, 0.0) + lone
+            no = c is None or _is_barred(name, offer, barred)
+            cost[i, j] = FORBIDDEN if c is None or no else c + weights.get(name, 0.0) + lone
     rows, columns = linear_sum_assignment(cost)
     for i, j in zip(rows, columns, strict=True):
         pairing.cost += float(cost[i, j])
@@ -349,8 +352,13 @@ def pair(
             pairing.taken[names[j]] = [offers[i]]
         else:
             pairing.left.append(offers[i])
-    _join_left(pairing, cost, offers, names, symbols)
+    sizes = {n: math.prod(frame.members[g].size for g in symbols[n].index) for n in names}
+    _join_left(pairing, cost, offers, names, symbols, sizes)
     return pairing
+
+
+def _is_barred(name: str, offer: Offer, barred: frozenset[tuple[str, int]]) -> bool:
+    return bool(barred) and ((name, -1) in barred or any((name, i.figure.start) in barred for i in offer.items))
 
 
 def _beside_a_list(offer: Offer, offers: Sequence[Offer], frame: Frame) -> bool:
@@ -376,6 +384,7 @@ def _join_left(
     offers: Sequence[Offer],
     names: Sequence[str],
     symbols: Mapping[str, Symbol],
+    sizes: Mapping[str, int],
 ) -> None:
     """Left-over offers that speak of other members than the chosen one complete it: "job 2, however, needs 500"."""
     for offer in list(pairing.left):
@@ -388,6 +397,8 @@ def _join_left(
         places = {item.at for o in mine for item in o.items}
         if not symbols[names[j]].index:
             continue  # one number is one number: a second completes nothing
+        if places and frozenset() not in places and len(places) == sizes[names[j]]:
+            continue  # every member has its number: one of nobody says something else
         if all(item.at and item.at not in places for item in offer.items) or (
             not any(item.at for item in offer.items) and not offer.row and frozenset() not in places
         ):
@@ -454,6 +465,8 @@ def fit(
         return None  # "one period" counts, it is no share
     if bare and symbol.unit in COUNTED and is_load(offer.figure, reading):
         evidence = max(evidence, 0.6)  # "1200 GPU-hours", where a GPU-hour takes 0.4 kWh
+    if bare and symbol.unit in COUNTED and symbol.relation == "any" and _done_at_a_rate(offer.figure, reading):
+        evidence = max(evidence, 0.6)  # "1500 pages", where a printer does 400 pages an hour
     counting = symbol.unit in COUNTED and not bare and bool(PER_PERIOD.search(offer.figure.unit))
     if counting and evidence < 0.3:
         if not offer.figure.noun:
@@ -462,7 +475,8 @@ def fit(
     cost = 1.0 - 0.8 * min(evidence, 1.25)
     if evidence == 0.0:
         told = len(offer.items) > 1 and _covers(offer, symbol, frame)  # one for each: the shape speaks
-        cost += 0.6 if bare else (-0.25 if alone else 0.1 if told else 0.25 if required else 0.45)
+        counts = told and bare and bool(offer.figure.noun) and symbol.unit in COUNTED
+        cost += 0.1 if counts else 0.6 if bare else (-0.25 if alone else 0.1 if told else 0.25 if required else 0.45)
     if len(offer.items) > 1 and _covers(offer, symbol, frame):
         cost -= 0.2
     cost += 0.8 * against
@@ -474,6 +488,13 @@ def fit(
     if not offer.row:
         cost += clash_cost(((item.figure, item.at) for item in offer.items), symbol)
     return cost + _subject_cost(offer, symbol, frame)
+
+
+def _done_at_a_rate(figure: Figure, reading: Reading) -> bool:
+    """Whether another number says how many of the same things are done in an hour."""
+    return bool(figure.noun) and any(
+        f.noun == figure.noun and f is not figure and PER_PERIOD.search(f.unit) for f in reading.figures
+    )
 
 
 def _exactly(figure: Figure) -> bool:

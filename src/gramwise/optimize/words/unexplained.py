@@ -14,6 +14,7 @@ from itertools import combinations
 
 from gramwise.optimize.knowledge.base import Base
 from gramwise.optimize.knowledge.entry import Symbol
+from gramwise.optimize.typed.findings import Finding
 from gramwise.optimize.typed.units import Unit, parse_unit
 
 from .assemble import Attempt, in_scope
@@ -77,6 +78,17 @@ def unexplained(
         and all(into(f, unit) is None for unit in told)
         and not waived(f, answers)
     ]
+
+
+def all_used(findings: Iterable[Finding], reading: Reading) -> bool:
+    """Whether every number with a unit is used, but for those that the words excuse.
+
+    Args:
+        findings: of the draft; W402 names the numbers without a use.
+        reading: the text, read.
+    """
+    unused = {f.where.removeprefix("text:").split("-")[0] for f in findings if f.code == "W402"}
+    return all(not f.unit or str(f.start) not in unused or _excused(f, reading) for f in reading.figures)
 
 
 def unplaced_sets(tried: Attempt, reading: Reading, base: Base) -> list[Named]:

@@ -13,6 +13,7 @@ _SHORT = words("clauses.short")
 _BREAKS = frozenset(("while", "whereas", "but", "whilst"))
 
 
+_LISTED = re.compile(r"[ \t]*(?:[-*+•–]|\d+[.)])[ \t]")
 _LABEL = re.compile(r"[ \t*-]*[^:,\n]{1,50}:[ \t]")
 
 
@@ -102,6 +103,9 @@ def _line_ends(tokens: list[Token], at: int, text: str) -> bool:
     if _LABEL.match(text, text.rfind("\n", 0, before.end) + 1) and _LABEL.match(text, after.start):
         return True
     begin = text.rfind("\n", 0, before.end) + 1
+    indented = text[after.start - 1 : after.start] in (" ", "\t")
+    if _LISTED.match(text, begin) and not indented and after.text[:1].isupper():
+        return True  # what goes on is indented; this is the text behind the list
     short = before.end - begin < 55 and text[begin : before.end].count(" ") < 9
     return short and (after.text[:1].isupper() or after.kind == "num") and before.text != ","
 

@@ -72,7 +72,8 @@ def _in_like_words(
     """ "She can take on ten kilowatt-hours. ... he can take on fourteen": the same words in front of both."""
     for at, right in enumerate(found):
         words = _ahead(tokens, right)
-        if not right.bare or not right.subjects or not all(w.isalpha() for w in words) or _PURE & set(words):
+        told = all(w.isalpha() for w in words) and words[1] not in ("and", "or", "but")
+        if not right.bare or not right.subjects or not told or _PURE & set(words):
             continue
         for left in reversed(found[max(0, at - 8) : at]):
             apart = cuts[right.clause].sentence - cuts[left.clause].sentence

@@ -10,9 +10,10 @@ from .itemised import divided, itemised
 from .members import GENERIC, IN_PLACE, KINDS, Member, again, named, short_names
 from .numbers import low
 from .phrases import Phrases, dimension
+from .placed import placed
 from .quantities import Quantity
 from .tokens import Token
-from .unitwords import as_carbon, singular
+from .unitwords import COUNTED, as_carbon, singular
 from .vocabulary import words
 from .whereabouts import whereabouts
 
@@ -39,6 +40,7 @@ def members(
     itemised(phrases)
     divided(phrases)
     whereabouts(phrases)
+    placed(phrases)
     _merge(book)
     again(tokens, book, {at for q in found for at in range(q.first, q.last + 1) if q.unit})
     for member in book.values():
@@ -256,6 +258,9 @@ def _opening(tokens: list[Token], piece: Piece, first: int) -> str:
     return ""
 
 
+_PLACING = frozenset(["on", "in", "at", "with", "by", "from", "to"])
+
+
 def _may_join(a: Member, b: Member) -> bool:
     """Things of two nouns stay apart, but for places and machines, which are both where work runs."""
     where = frozenset(KINDS) | {"", "base station", "server", "gateway", "node", "datacentre"}
@@ -270,6 +275,20 @@ def _adjacent(tokens: list[Token], kept: list[Member]) -> Iterable[tuple[int, in
         links = [word for word in between if word in _LINKS]
         if links and len(between) <= 4 and left != right and all(w in _LINKS | _FILLERS for w in between):
             yield left, right
+        elif left != right and len(between) <= 9 and links and _parallel(tokens, spans, stop, first, left):
+            yield left, right
+
+
+def _parallel(
+    tokens: list[Token], spans: list[tuple[int, int, int]], stop: int, first: int, left: int
+) -> bool:
+    """ "On the workstation in the office or on the rented machine": the link and the same preposition before both."""
+    begin = next((a for a, b, k in spans if b == stop and k == left), stop)
+    for back in (1, 2):
+        preposition = low(tokens, first - back)
+        if preposition in _PLACING and low(tokens, first - back - 1) in ("or", "and"):
+            return preposition in (low(tokens, begin - 1), low(tokens, begin - 2))
+    return False
 
 
 def _same_unit(
@@ -313,7 +332,10 @@ def _owned(
                 continue
             owner = following[0][2]
         plain = not quantity.unit or quantity.unit.startswith("1/")
-        yield owner, "" if plain else dimension(quantity.unit)
+        # "6 mWh for each request in Oslo, 5 mWh in Lille": what is counted is often left out for the second
+        top, _, below = quantity.unit.partition("/")
+        unit = top if below in COUNTED.values() else quantity.unit
+        yield owner, "" if plain else dimension(unit)
 
 
 def _apart(

@@ -13,11 +13,12 @@ from gramwise.optimize.typed.units import parse_unit
 from .clauses import Piece
 from .members import Member
 from .quantities import Quantity
+from .tokens import Token
 
 _Event = tuple[int, Quantity | None, int]
 
 
-def take_turns(cuts: list[Piece], found: list[Quantity], people: list[Member]) -> None:
+def take_turns(tokens: list[Token], cuts: list[Piece], found: list[Quantity], people: list[Member]) -> None:
     """Sets ``subjects`` of quantities that alternate with names; others keep theirs."""
     groups: dict[int, list[int]] = {}
     for k, member in enumerate(people):
@@ -31,13 +32,19 @@ def take_turns(cuts: list[Piece], found: list[Quantity], people: list[Member]) -
         stop = max(piece.stop for piece in cuts if piece.sentence == sentence)
         for group in groups.values():
             if len(group) > 1:
-                _sentence(quantities, [people[k] for k in group], first, stop)
+                _sentence(tokens, quantities, [people[k] for k in group], first, stop)
 
 
-def _sentence(quantities: list[Quantity], group: list[Member], first: int, stop: int) -> None:
+def _sentence(
+    tokens: list[Token], quantities: list[Quantity], group: list[Member], first: int, stop: int
+) -> None:
     mentions: list[_Event] = [
         (at, None, k) for k, member in enumerate(group) for at, _ in member.mentions if first <= at < stop
     ]
+    # A unit that stands with another number was lent to this one, maybe wrongly.
+    lent = {id(q) for q in quantities if q.unit and tokens[q.last].kind == "num"}
+    if _tuples(quantities, sorted(mentions, key=lambda event: event[0]), group, lent):
+        return
     kinds: dict[str, list[_Event]] = {}
     latest, said = "", ""
     for quantity in quantities:
@@ -52,6 +59,34 @@ def _sentence(quantities: list[Quantity], group: list[Member], first: int, stop:
                 for left, right in zip(turns[::2], turns[1::2], strict=True):
                     _say(left, right, group)
                 _inherit([quantity for _, quantity, _ in turns if quantity is not None])
+
+
+def _tuples(quantities: list[Quantity], mentions: list[_Event], group: list[Member], lent: set[int]) -> bool:
+    """ "A has 300 pictures and needs 0.5 kWh, B 400 and 0.9": the first name says what the places are."""
+    rows: list[list[Quantity]] = [[] for _ in mentions]
+    for quantity in quantities:
+        before = [i for i, (at, _, _) in enumerate(mentions) if at < quantity.first]
+        if not before:
+            return False
+        rows[before[-1]].append(quantity)
+    names = {k for _, _, k in mentions}
+    if len(names) < max(2, len(mentions)) or len(rows[0]) < 2 or any(len(r) != len(rows[0]) for r in rows):
+        return False
+    first = rows[0]
+    places = [(q, said) for row in rows[1:] for q, said in zip(row, first, strict=True)]
+    open_ = [q for q, _ in places if q.bare or id(q) in lent]
+    fits = all(q.bare or id(q) in lent or _kind(q) == _kind(said) for q, said in places)
+    if any(q.bare or id(q) in lent for q in first) or not fits or not open_:
+        return False
+    for event, row in zip(mentions, rows, strict=True):
+        for quantity in row:
+            _say(event, (quantity.first, quantity, -1), group)
+            quantity.listed = -1
+    for quantity, said in places:
+        if id(quantity) in lent:
+            quantity.unit = ""
+        _inherit([said, quantity])
+    return True
 
 
 def _stretches(events: list[_Event]) -> list[list[_Event]]:

@@ -102,7 +102,7 @@ def add(book: dict[str, Member], label: str, noun: str, first: int, stop: int) -
         member.mentions.append((first, stop))
 
 
-_VALUED = frozenset(("size", "value", "number", "rate", "frequency", "speed", "power", "accuracy"))
+_VALUED = frozenset(("size", "value", "number", "rate", "frequency", "speed", "power", "accuracy", "score", "quality", "rating", "grade", "mark", "error", "map", "f1"))
 
 
 def _identifier(token: Token, noun: str = "", lettered: frozenset[str] = frozenset()) -> bool:

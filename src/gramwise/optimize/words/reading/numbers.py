@@ -163,9 +163,8 @@ def _special(tokens: list[Token], at: int) -> Number | None:
     shift = 1 if words[0] in ("a", "an", "one") else 0
     head = words[shift]
     rest = words[shift + 1 :]
-    of_one = rest[:1] == ["of"] and rest[1:2] in (["a"], ["an"])
     if (head in ("half", "quarter", "third") and (shift or head == "half")) or (
-        shift and of_one and head in ("fifth", "sixth", "eighth", "tenth")
+        shift and rest[:1] == ["of"] and head in ("fifth", "sixth", "eighth", "tenth")
     ):
         value = {"half": 1 / 2, "quarter": 1 / 4, "third": 1 / 3, "fifth": 1 / 5, "sixth": 1 / 6, "eighth": 1 / 8}.get(
             head, 0.1

@@ -547,5 +547,5 @@ class Phrases:
         return (
             follows.isalpha()
             and follows not in _STOP | _VERBS
-            and follows in KINDS["site"] | KINDS["device"] | GENERIC
+            and singular(follows) in KINDS["site"] | KINDS["device"] | GENERIC
         )

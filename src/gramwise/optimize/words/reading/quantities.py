@@ -9,6 +9,7 @@ from gramwise.optimize.typed.findings import Refused
 from gramwise.optimize.typed.units import parse_unit
 from gramwise.optimize.words.statement import Relation
 
+from .hourspans import hour_spans
 from .numbers import Number, low, numbers
 from .tokens import SCALES, Token
 from .unitwords import COUNTED, UnitRead, singular, unit_at
@@ -81,6 +82,7 @@ def quantities(tokens: list[Token]) -> list[Quantity]:
     found = _articles(tokens, found)
     _shares(tokens, found)
     _numbered_hours(tokens, found)
+    hour_spans(tokens, found)
     _enumerate(tokens, found)
     _nouns(tokens, found)
     _each_one(tokens, found)
@@ -298,9 +300,10 @@ def _articles(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
     for at, token in enumerate(tokens):
         if token.low not in ("a", "an") or at in taken or at + 1 in taken or low(tokens, at - 1) not in verbs:
             continue
-        if low(tokens, at - 1) in ("in", "for", "of") and at - 2 in taken:
-            continue  # "400 kWh in a year"
         read = unit_at(tokens, at + 1)
+        halved = read is not None and [low(tokens, read.stop + k) for k in range(3)] == ["and", "a", "half"]
+        if low(tokens, at - 1) in ("in", "for", "of") and at - 2 in taken and not halved:
+            continue  # "400 kWh in a year"
         if read is None or read.unit.startswith(("?", "1/")) or read.unit in ("percent", "EUR", "USD"):
             continue
         if tokens[at + 1].low == "second" or (len(tokens[at + 1].text) < 3 and "/" not in read.unit):

@@ -11,6 +11,7 @@ from .elided import repeat_kinds
 from .groups import elide, group, members, per_energy, shorten
 from .interleaved import take_turns
 from .language import language
+from .legend import explained_units
 from .limits import mark
 from .members import Member, strangers
 from .quantities import Quantity, quantities
@@ -49,6 +50,7 @@ def read(text: str) -> Reading:
     inside = {at for person in people for first, stop in person.mentions for at in range(first, stop)}
     found = [q for q in found if q.first not in inside]
     _unnamed(marks, found, people)
+    explained_units(marks, cuts, found)
     units_ahead(marks, cuts, found)
     elide(marks, cuts, found, people)
     group(marks, cuts, found, people)
@@ -57,7 +59,7 @@ def read(text: str) -> Reading:
     shorten(marks, cuts, found)
     per_energy(marks, cuts, found)
     Attacher(marks, cuts, found, people).run()
-    take_turns(cuts, found, people)
+    take_turns(marks, cuts, found, people)
     repeat_kinds(marks, cuts, found, people)
     timed, numbering = series(marks, cuts, found)
     found = [q for q in found if id(q) not in numbering]

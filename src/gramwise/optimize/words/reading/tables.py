@@ -15,6 +15,7 @@ from .unitwords import EMITTING, as_carbon, singular, unit_at
 from .vocabulary import words
 
 _RULE = re.compile(r"^[\s|:+=-]*-[\s|:+=-]*$")
+_COUNTS = re.compile(r"\b[a-z]+s? ?(?:per|an?|each|/) ?(?:hour|h|day|d|week|month|year)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?$")
 _TIME = words("tables.time")
 _NO_NOUN = words("tables.no_noun")
@@ -262,6 +263,8 @@ def _unit(text: str) -> str:
         if unit:
             return unit
     for at in range(1, len(marks)):
+        if marks[at - 1].low in ("per", "a", "an", "each", "every"):
+            continue  # "hits per hour" are no hours
         if len(marks[at].text) > 1 or marks[at].text in ("W", "J", "s", "h", "g", "%"):
             unit = _taken(marks, at, context, at - 1)
             if unit:
@@ -391,6 +394,10 @@ def _entries(
             quantity.value *= _scale(column or row)
         if not quantity.unit and unit:
             quantity.unit, quantity.noun, quantity.mass = unit, "", False
+        if not quantity.unit and (told := _COUNTS.search((column or row).replace("_", " "))):
+            counted = quantities(tokens("2 " + told[0]))[:1]  # "hits per hour": as in "20 hits per hour"
+            if counted and counted[0].unit and counted[0].value == 2:
+                quantity.unit, quantity.noun = counted[0].unit, counted[0].noun
         if quantity.mass and any(word in EMITTING for word in heading):
             quantity.unit = as_carbon(quantity.unit)
         quantity.relation = relation
