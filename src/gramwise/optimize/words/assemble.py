@@ -370,7 +370,7 @@ def _close(tried: Attempt, base: Base) -> None:
     for name in whole.defaulted:
         _take_default(tried, base.symbols[name])
     _unlimited(tried, whole.used)
-    _idle(tried)
+    _idle(tried, whole.derivations)
     given = {n for n, a in tried.arrays.items() if not a.gaps}
     tried.formulas = tuple(c for c in whole.derivations if c.defines not in given)
     tried.missing = [base.symbols[m.symbol] for m in whole.missing]
@@ -396,16 +396,18 @@ def _unlimited(tried: Attempt, used: Iterable[str]) -> None:
             repeat(array, array.gaps)
 
 
-def _idle(tried: Attempt) -> None:
+def _idle(tried: Attempt, formulas: Iterable[Entry]) -> None:
     """Values that only limits look at are not asked for where these limits are not set: they are never used there."""
     masked = {n: a for n, a in tried.arrays.items() if a.masked}
     for name, array in tried.arrays.items():
         if not masked or not array.gaps or array.masked:
             continue
-        rules = [t for t in tried.terms(tried.model.constraints) if name in {*names_in(t.lhs), *names_in(t.rhs)}]
-        terms = [*tried.terms(tried.model.derived), *(t for t in tried.model.variables)]
-        elsewhere = [n for t in terms for e in (getattr(t, "expr", ""),) for n in names_in(e or "")]
-        elsewhere += [n for f in tried.formulas for n in names_in(f.expr or "")]
+        have = tried.have | {name}
+        terms = (*tried.model.derived, *tried.model.constraints)
+        active = [t for t in terms if set(t.needs) <= have and not set(t.unless) & have]
+        rules = [t for t in active if name in {*names_in(t.lhs), *names_in(t.rhs)}]
+        elsewhere = [n for t in active for n in names_in(t.expr)]
+        elsewhere += [n for f in formulas for n in names_in(f.expr or "")]
         limits = [next((m for m in masked if m in t.needs), "") for t in rules]
         if not rules or name in elsewhere or not all(limits):
             continue

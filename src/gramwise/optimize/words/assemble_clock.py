@@ -116,10 +116,11 @@ def _begin(series: Run, reading: Reading) -> tuple[int, int] | None:
     best = min(told, key=lambda f: abs(f.start - first), default=None)
     if best is not None:
         return best.start, best.end
-    label = re.search(r"(\d{1,2})(?:[:.]00)?\s*(?:h|am|pm)?\s*[:=–-]?\s*$", reading.text[max(0, first - 14) : first])
-    if label is None or float(label[1]) != series.start:
+    label = re.search(r"(\d{1,2}(?:[:.]00)?)\s*(?:h|am|pm)?\s*[:=–|-]?\s*$", reading.text[max(0, first - 14) : first])
+    if label is None or float(re.split(r"[:.]", label[1])[0]) != series.start:
         return None
-    return max(0, first - 14) + label.start(1), max(0, first - 14) + label.end(1)
+    begin = max(0, first - 14)
+    return begin + label.start(1), begin + label.end(1)
 
 
 def clock_records(array: Array, clock: Clock, frame: Frame) -> tuple[list[Param], Derived]:

@@ -40,6 +40,7 @@ _NEVER_COUNTED = frozenset(
 )
 _COPIES = frozenset(map(stem, ["instance", "copy", "pod", "helper", "container"]))
 _ENERGIES = frozenset(("J", "kJ", "MJ", "mJ", "uJ", "Wh", "mWh", "kWh"))
+_PERIODS = frozenset(("h", "hour", "d", "day", "week", "month", "year", "night"))
 _WHOLES = frozenset(("round", "replica", "client", "user", "job"))
 """What an energy of a member may be told per, while it is still the member's energy."""
 _PER = re.compile(r"\b(?:per|each|every)\s+(\w+)")
@@ -69,6 +70,22 @@ def told_per_thing(figure: Figure, symbol: Symbol) -> bool:
     noun = _per(figure)
     energy = figure.unit.partition("/")[0] in _ENERGIES
     return symbol.unit.startswith("J/") and bool(noun) and noun not in _WHOLES and energy
+
+
+def of_load_cost(figure: Figure, symbol: Symbol, reading: Reading) -> float:
+    """More where an energy told per thing that the text counts ("3 Wh per question", of 900 questions) is tried as the
+    energy of a whole, less where as the energy per thing."""
+    noun, top = stem(figure.noun) if figure.each else "", symbol.unit.partition("/")
+    if not noun or noun in _WHOLES or figure.unit not in _ENERGIES or top[0] != "J":
+        return 0.0
+    counted = any(not f.each and stem(f.noun) == noun and f.unit not in _ENERGIES and f.value > 1 for f in reading.figures)
+    return 0.0 if not counted else -0.2 if top[2] in COUNTED else 0.5 if not top[2] else 0.0
+
+
+def over_period(figure: Figure, symbol: Symbol) -> bool:
+    """Whether an energy for a period ("1.5 kWh a day") is tried as one per thing, which it never is."""
+    energy, _, period = figure.unit.partition("/")
+    return energy in _ENERGIES and period in _PERIODS and symbol.unit.partition("/")[2] in COUNTED
 
 
 def _told_per(figure: Figure) -> str:

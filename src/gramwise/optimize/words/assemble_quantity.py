@@ -38,7 +38,7 @@ COUNTED = frozenset(
 _OTHER_TIMES = """
 was were used formerly previously earlier yesterday last former old once until before ago instead replaced would could
 might competitor neighbour example brochure unrelated ignore irrelevant average typical usually annual national compared
-versus than previous past historic historical retired planned next future later
+versus previous past historic historical retired planned next future later
 """
 _NOT_NOW = frozenset(map(stem, _OTHER_TIMES.split()))
 

@@ -7,6 +7,7 @@ another thing, while no other missing symbol could take it, a careful reader wou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from gramwise.optimize.knowledge.entry import Symbol

@@ -16,6 +16,7 @@ from gramwise.optimize.typed.units import spell
 
 from .assemble_quantity import unit_of
 from .crossed_names import WHOSE, Names, Word, candidates, content, lexed
+from .crossed_pointing import nearer, pointed
 from .statement import Figure, Named, Reading
 
 MOST_OFFERED = 3
@@ -35,7 +36,7 @@ class _Mention:
 class _Axis:
     """One set of names, and whom of it each number may be said of."""
 
-    def __init__(self, names: Names, words: Sequence[Word]) -> None:
+    def __init__(self, names: Names, words: Sequence[Word], text: str = "") -> None:
         self.names, self.words = names, words
         parts = [frozenset(w.lower() for w in label.split()) for label in names.labels]
         self.mentions: list[_Mention] = []
@@ -50,6 +51,7 @@ class _Axis:
                 self.mentions.append(_Mention(word.start, word.end, hit, word.sentence))
         self.order = tuple(dict.fromkeys(m.member for m in self.mentions))
         self._owners()
+        self._pointed(text)
 
     def _owners(self) -> None:
         """ "He has hydro power, my flat gets 300", after "his laptop or my tower": where no name stands, its owner."""
@@ -59,6 +61,21 @@ class _Axis:
             if owner and owner in self.names.whose and word.sentence not in told:
                 k = self.names.whose.index(owner)
                 self.mentions.append(_Mention(word.start, word.end, k, word.sentence))
+        self.mentions.sort(key=lambda m: m.at)
+
+    def _pointed(self, text: str) -> None:
+        """ "80 g up there and 260 g down here", where no name stands and one of two things is the speaker's."""
+        near = nearer(text, self.names.labels)
+        if near is None:
+            return
+        told = {m.sentence for m in self.mentions}
+        for s in {w.sentence for w in self.words} - told:
+            line = [w for w in self.words if w.sentence == s]
+            points = pointed([w.low for w in line])
+            for word in line:
+                if word.low in points:
+                    k = near if points[word.low] else 1 - near
+                    self.mentions.append(_Mention(word.start, word.end, k, s))
         self.mentions.sort(key=lambda m: m.at)
 
     @property
@@ -100,6 +117,10 @@ class _Axis:
         left = [m for m in inside if m.at < figure.start]
         return self._block(left[::-1]) if left else frozenset()
 
+    def nearest(self, figure: Figure, inside: Sequence[_Mention]) -> frozenset[int]:
+        """The members that stand in front of a number, with those that "and" joins to the nearest."""
+        return self._before(figure, inside)
+
     def _behind(self, figure: Figure, inside: Sequence[_Mention]) -> _Members:
         right = [m for m in inside if m.at >= figure.end]
         return self._block(right) if right else frozenset()
@@ -125,7 +146,7 @@ def rereadings(reading: Reading) -> tuple[Reading, ...]:
     words = lexed(reading)
     kinds = _kinds(reading)
     found = candidates(reading, words, kinds)[:_MOST_CANDIDATES]
-    axes = [a for a in (_Axis(names, words) for names in found) if len(a.order) == a.size]
+    axes = [a for a in (_Axis(names, words, reading.text) for names in found) if len(a.order) == a.size]
     where = {w.start: w.sentence for w in words if w.low == "#"}
     scored: list[tuple[float, int, tuple[_Axis, ...], _Placing]] = []
     pairs = [p for p in itertools.combinations(axes, 2) if not _overlap(*p)]
@@ -139,7 +160,12 @@ def rereadings(reading: Reading) -> tuple[Reading, ...]:
             scored.append((-(len(placed) + 0.1 * crossed) + 0.01 * words_used, k, chosen, placed))
     scored.sort(key=lambda s: s[:2])
     made: list[Reading] = []
+    seen: list[frozenset[frozenset[str]]] = []
     for _, _, chosen, placed in scored:
+        sets = [frozenset(a.names.keys) for a in chosen]
+        if any(own < other for own in sets for other in seen):
+            continue  # some of the names only: the others would be forgotten
+        seen += sets
         new = _rewritten(reading, chosen, placed, where)
         if all(new.figures != old.figures for old in made):
             made.append(new)
@@ -272,7 +298,7 @@ def _rewritten(
     """The reading with these sets, and with the numbers said of their members."""
     keys = frozenset(w for a in axes for own in a.names.keys for w in own)
     sizes = {(a.names.noun, a.size) for a in axes}
-    new = {f: replace(f, subjects=placed.get(f) or (_alone(f, axes, where) if f.unit else ())) for f in reading.figures}
+    new = {f: replace(f, subjects=placed.get(f) or _unplaced(f, axes, where)) for f in reading.figures}
     groups = [
         Named(noun=a.names.noun, labels=a.names.labels, count=a.size, spans=(a.names.span,) * a.size)
         for a in axes
@@ -287,6 +313,22 @@ def _rewritten(
         if not any(f in placed for f in r.figures) and all(f in new for f in r.figures)
     )
     return replace(reading, figures=tuple(new[f] for f in reading.figures), runs=runs, groups=tuple(groups))
+
+
+def _unplaced(figure: Figure, axes: Sequence[_Axis], where: dict[int, int]) -> tuple[str, ...]:
+    """The members of which a number is that fell into no place; a count keeps those that it was read with."""
+    if figure.unit:
+        return _alone(figure, axes, where)
+    known = {label for axis in axes for label in axis.names.labels}
+    kept = tuple(label for label in figure.subjects if label in known)
+    if kept or figure.relation == "is":
+        return kept
+    inside = [[m for m in a.mentions if m.sentence == where.get(figure.start, -1)] for a in axes]
+    told = [(axis, some) for axis, some in zip(axes, inside, strict=True) if some]
+    if len(told) != 1:
+        return ()
+    axis, some = told[0]
+    return tuple(axis.names.labels[k] for k in sorted(axis.nearest(figure, some)))
 
 
 def _alone(figure: Figure, axes: Sequence[_Axis], where: dict[int, int]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from .crossed_lists import beside, bracketed
 from .reading.unitwords import singular
 from .statement import Figure, Reading
 
@@ -101,6 +102,8 @@ def candidates(reading: Reading, words: Sequence[Word], like: Iterable[Sequence[
     found = [*_known(reading), *_listed(words), *_quoted(reading, words)]
     for figures in like:
         found += _recurring(words, figures)
+    phrased = bracketed(words) + [items for figures in like for items in beside(words, figures, content)]
+    found += [names for items in phrased if (names := named(items)) is not None]
     unique: dict[tuple[frozenset[str], ...], Names] = {}
     for names in found:
         if 2 <= len(names.labels) <= _MOST_MEMBERS and all(names.keys):
@@ -244,14 +247,19 @@ def _recurring(words: Sequence[Word], figures: Sequence[Figure]) -> list[Names]:
             found += [names] if names is not None else []
         if m < 2:
             continue
-        common = set.intersection(*({content(w.low) for w in line} - {""} for line in inside))
-        first = [w for w in inside[0] if content(w.low) in common]
-        phrases = _phrases(first, inside[0])
-        if m <= len(phrases) <= 8:
-            for some in combinations(phrases, m):
-                names = named(some)
-                found += [names] if names is not None else []
+        spared = [[x for x in inside if x is not y] for y in inside] if len(inside) > 2 else []
+        for told_alike in (inside, *spared):  # one line may leave the words to the order of the others
+            found += _common(told_alike, m)
     return found
+
+
+def _common(lines: Sequence[Sequence[Word]], m: int) -> list[Names]:
+    """Sets of m phrases of words that every line has."""
+    common = set.intersection(*({content(w.low) for w in line} - {""} for line in lines))
+    phrases = _phrases([w for w in lines[0] if content(w.low) in common], lines[0])
+    if not m <= len(phrases) <= 8:
+        return []
+    return [names for some in combinations(phrases, m) if (names := named(some)) is not None]
 
 
 def _phrases(kept: Sequence[Word], line: Sequence[Word]) -> list[list[Word]]:

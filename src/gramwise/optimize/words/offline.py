@@ -36,12 +36,13 @@ from .excluded import excluding
 from .formulator import Answer, Draft, Status
 from .marks import nearest_families
 from .reading import read
+from .records import recorded
 from .regroup import regroupings
 from .restated import without_restated
 from .rethink import Barred, rethought
 from .statement import Figure, Reading
 from .understood import quote, say_back
-from .unexplained import all_used, unexplained, unplaced_sets
+from .unexplained import all_used, bare, unexplained, unplaced_sets
 
 NAME, VERSION = "offline-rule-based", "1"
 MOST_TRIED = 4
@@ -104,10 +105,9 @@ class OfflineFormulator:
         if declined:
             return "out_of_scope", Draft(status="out_of_scope", reason=declined)
         first = self._read_as(reading, answers)
-        sure = first[0] == "contradiction" and all_used(first[1].findings, reading)
-        if first[0] == "formulated" or sure or answers:
+        if first[0] == "formulated" or answers:
             return first
-        for other in rereadings(reading):
+        for other in (*recorded(reading), *rereadings(reading)):
             again = self._read_as(other, answers, afresh=False)
             if again[0] == "formulated" and all_used(again[1].findings, other):
                 return again
@@ -135,9 +135,18 @@ class OfflineFormulator:
             problem = write_problem(one, reading.text, self._base, author)
             tried.append(_weigh(one, problem, reading))
         best = max(tried, key=lambda c: c.score, default=None)
-        if afresh and best is not None and not self._clean(best, reading, answers):
-            best = self._regrouped(tried, reading, answers) or self._rethought(tried, reading, answers) or best
+        whole = afresh or best is None or best.explained == 1.0
+        if best is not None and not (whole and self._clean(best, reading, answers)):
+            other = self._regrouped if afresh else self._another
+            best = other(tried, reading, answers) or self._rethought(tried, reading, answers) or best
         return best if best is not None and best.explained >= LEAST_EXPLAINED else None
+
+    def _another(
+        self, tried: Sequence[_Candidate], reading: Reading, answers: Sequence[Answer]
+    ) -> _Candidate | None:
+        """The best family under which nothing is left over, where the one that seemed nearest leaves something."""
+        clean = [c for c in tried if c.explained == 1.0 and self._clean(c, reading, answers)]
+        return max(clean, key=lambda c: c.score, default=None)
 
     def _clean(self, one: _Candidate, reading: Reading, answers: Sequence[Answer]) -> bool:
         """Whether nothing is missing, nothing clashes, and every number that was meant has its place."""
@@ -148,7 +157,7 @@ class OfflineFormulator:
             return False
         cited = _cited(tried) | used_sources(one.problem)
         left = unexplained(tried, cited, reading, self._base, answers)
-        return not left and not unplaced_sets(tried, reading, self._base)
+        return not left and not bare(reading, cited) and not unplaced_sets(tried, reading, self._base)
 
     def _regrouped(
         self, tried: Sequence[_Candidate], reading: Reading, answers: Sequence[Answer]
@@ -305,7 +314,7 @@ def _unused(tried: Attempt, problem: Problem | None, reading: Reading) -> list[F
     return [
         Finding(
             code="W402",
-            where="text",
+            where=f"text:{f.start}-{f.end}",
             message=f"{reading.text[f.start : f.end]!r} is not used.",
             fragment=reading.text[f.start : f.end][:80],
         )

@@ -12,7 +12,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,7 +21,15 @@ from gramwise.optimize.knowledge.entry import Symbol
 from gramwise.optimize.typed.units import parse_unit
 
 from .assemble_axis import horizon_figures, numbers_a_step, stepped
-from .assemble_counts import count_others, counted_cost, is_load, per_others, told_per_thing
+from .assemble_counts import (
+    count_others,
+    counted_cost,
+    is_load,
+    of_load_cost,
+    over_period,
+    per_others,
+    told_per_thing,
+)
 from .assemble_cues import Lexicon, stem, stems
 from .assemble_groups import ORDINALS, Frame
 from .assemble_quantity import COUNTED, PER_PERIOD, into, unit_of
@@ -258,13 +266,22 @@ def _may_join(a: Offer, b: Offer) -> bool:
     if not all(i.at for i in (*a.items, *b.items)) or a.row != b.row or a.figure.clock != b.figure.clock:
         return False
     ua, ub = unit_of(a.figure), unit_of(b.figure)
-    if ua is None or ub is None or not ua.same(ub) or not _like_limits(a, b) or count_others(a.figure, b.figure):
+    if ua is None or ub is None or not (ua.same(ub) or _counts_alike(a.figure, b.figure)):
+        return False
+    if not _like_limits(a, b) or count_others(a.figure, b.figure):
         return False
     if per_others(a.figure, b.figure):
         return False
     sets = {frozenset(g for g, _ in i.at) for i in (*a.items, *b.items)}
     places = {i.at for i in a.items}
     return len(sets) == 1 and not any(i.at in places for i in b.items)
+
+
+def _counts_alike(a: Figure, b: Figure) -> bool:
+    """Whether both count the same things, one of them for a period: "200 questions a day", "150 questions"."""
+    periods = sorted((bool(PER_PERIOD.search(a.unit)), bool(PER_PERIOD.search(b.unit))))
+    plain = all(f.unit.partition("/")[0] in ("", "1") for f in (a, b))
+    return plain and periods == [False, True] and bool(a.noun) and stem(a.noun) == stem(b.noun)
 
 
 def _like_limits(a: Offer, b: Offer) -> bool:
@@ -395,6 +412,8 @@ def _join_left(
         if cost[i, j] >= LEFT_OUT or mine is None:
             continue
         places = {item.at for o in mine for item in o.items}
+        if _sets(offer) and _sets(offer) < set().union(*map(_sets, mine)):
+            continue  # of fewer sets: "2.5 hours in all", beside hours of each job
         if not symbols[names[j]].index:
             continue  # one number is one number: a second completes nothing
         if places and frozenset() not in places and len(places) == sizes[names[j]]:
@@ -404,6 +423,10 @@ def _join_left(
         ):
             mine.append(offer)
             pairing.left.remove(offer)
+
+
+def _sets(offer: Offer) -> set[str]:
+    return {g for item in offer.items for g, _ in item.at}
 
 
 def _rivals(offers: Sequence[Offer], symbols: Mapping[str, Symbol]) -> dict[str, int]:
@@ -428,6 +451,8 @@ def fit(
     if symbol.unit == "1" and any(item.figure.clock for item in offer.items):
         return None
     if not symbol.clock and any(numbers_a_step(item.figure) for item in offer.items):
+        return None
+    if any(over_period(item.figure, symbol) for item in offer.items):
         return None
     values = [into(item.figure, symbol.unit) for item in offer.items]
     if any(v is None for v in values) or place(offer, symbol.index, frame) is None:
@@ -480,10 +505,11 @@ def fit(
     if len(offer.items) > 1 and _covers(offer, symbol, frame):
         cost -= 0.2
     cost += 0.8 * against
-    cost += _period_cost(offer, symbol, frame)
+    cost += _period_cost(offer, symbol, frame) + of_load_cost(offer.figure, symbol, reading)
     if symbol.unit == "request/s" and re.search(r"/(d|day|week|month|year)$", offer.figure.unit):
         cost += 0.4  # so many a month are a volume rather than a rate
-    cost += _relation_cost(offer, symbol) + counted_cost(offer.figure, symbol, frame)
+    cost += _relation_cost(offer, symbol)
+    cost += 0.0 if _done_at_a_rate(offer.figure, reading) else counted_cost(offer.figure, symbol, frame)
     cost += _range_cost([v for v in values if v is not None], symbol) + each_cost(offer.figure, symbol)
     if not offer.row:
         cost += clash_cost(((item.figure, item.at) for item in offer.items), symbol)
@@ -565,6 +591,10 @@ def place(offer: Offer, index: Sequence[str], frame: Frame) -> list[tuple[Item, 
     """
     if not offer.row:
         return [(item, fixed) for item in offer.items for fixed in _positions(item, index)]
+    rows = [tuple(row) for _, row in itertools.groupby(offer.items, key=lambda item: item.at)]
+    if len(rows) > 1:  # "at home 1, 2 and 3, in the cloud 4, 5 and 6": a row for each place
+        placed = [place(replace(offer, items=row), index, frame) for row in rows]
+        return None if any(p is None for p in placed) else [one for p in placed for one in p or ()]
     n = len(offer.items)
     fixed = {g for g, _ in offer.items[0].at}
     axes = [g for g in index if g not in fixed and g in frame.members and frame.members[g].size == n]

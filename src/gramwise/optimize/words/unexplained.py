@@ -42,6 +42,7 @@ train flight commute rent salary printer television dishwasher advert poster awa
 _OTHER_THINGS = frozenset(map(stem, _THINGS.split()))
 _NEAR = 7
 _MOST_MEMBERS, _FIRST = 8, 3
+_SEVERAL = 3
 _STEPS = frozenset(
     stems(w) for w in ("hour", "slot", "period", "step", "day", "request", "query", "round", "item")
 )
@@ -66,29 +67,68 @@ def unexplained(
     amounts = _amounts(used, tried)
     context = [f for n in tried.model.context if n in tried.arrays for f in tried.arrays[n].figures]
     told = [base.symbols[a.about].unit for a in answers if a.about in base.symbols]
-    return [
+    mute = _unheard(reading, cited)
+    return mute + [
         f
         for f in reading.figures
-        if f.unit
+        if (f.unit or (f.relation in ("at_most", "at_least") and not f.noun) or _some_of_a_set(f, tried))
         and f not in used
         and f not in context
         and not _excused(f, reading)
         and _about_this(f, symbols, lexicon)
         and not _restates(f, amounts)
+        and not _counts_members(f, tried)
         and all(into(f, unit) is None for unit in told)
         and not waived(f, answers)
     ]
 
 
+def bare(reading: Reading, cited: Collection[str]) -> list[Figure]:
+    """Numbers without unit and noun that are not used: a score, a quality, a unit that was left out.
+
+    Args:
+        reading: the text, read.
+        cited: sources of what the problem uses.
+    """
+    return [
+        f
+        for f in reading.figures
+        if not (f.unit or f.noun or f.value in (0.0, 1.0) or f.negated)
+        and f"text:{f.start}-{f.end}" not in cited
+        and not _excused(f, reading)
+    ]
+
+
 def all_used(findings: Iterable[Finding], reading: Reading) -> bool:
-    """Whether every number with a unit is used, but for those that the words excuse.
+    """Whether every number is used, but for those that the words excuse.
 
     Args:
         findings: of the draft; W402 names the numbers without a use.
         reading: the text, read.
     """
     unused = {f.where.removeprefix("text:").split("-")[0] for f in findings if f.code == "W402"}
-    return all(not f.unit or str(f.start) not in unused or _excused(f, reading) for f in reading.figures)
+    return all(str(f.start) not in unused or _excused(f, reading) for f in reading.figures)
+
+
+def _some_of_a_set(figure: Figure, tried: Attempt) -> bool:
+    """ "Two jobs" said of one site, where there are four jobs: it limits something, however it is told."""
+    sets = [m for m in tried.frame.members.values() if m.noun and m.noun == figure.noun]
+    return bool(figure.subjects) and not figure.unit and any(figure.value < m.size for m in sets)
+
+
+def _unheard(reading: Reading, cited: Collection[str]) -> list[Figure]:
+    """A limit on what several members are counted in, where none of these counts is used: "900 photos or more"."""
+    nouns: dict[str, list[Figure]] = {}
+    for f in reading.figures:
+        if f.noun and not f.unit and not f.clock:
+            nouns.setdefault(stem(f.noun), []).append(f)
+    return [
+        f
+        for told in nouns.values()
+        if len(told) >= _SEVERAL and not any(f"text:{f.start}-{f.end}" in cited for f in told)
+        for f in told
+        if f.relation in ("at_least", "at_most") and not _excused(f, reading)
+    ]
 
 
 def unplaced_sets(tried: Attempt, reading: Reading, base: Base) -> list[Named]:
@@ -129,6 +169,13 @@ def _excused(figure: Figure, reading: Reading) -> bool:
     return rule or figure.clock or order or of_other_times(figure) or bool(near & _OTHER_THINGS)
 
 
+def _counts_members(figure: Figure, tried: Attempt) -> bool:
+    """Whether a number only says how many members a set has, in a word that is a unit: "two batches of pictures"."""
+    sizes = {m.size for m in tried.frame.members.values() if m.size > 1}
+    nouns = {stems(n)[-1:] for g in tried.model.groups for n in g.nouns}
+    return figure.relation == "is" and figure.value in sizes and stems(figure.unit)[-1:] in nouns
+
+
 def _about_this(figure: Figure, symbols: Mapping[str, Symbol], lexicon: Lexicon) -> bool:
     """Whether the number measures what any carbon problem is about, or what the words say that this family takes."""
     unit = unit_of(figure)
@@ -155,7 +202,9 @@ def _amounts(used: Sequence[Figure], tried: Attempt) -> list[tuple[Unit, float]]
         if all(u.same(some[0][0]) for u, _ in some)
     ]
     hours = [(_HOUR, _HOUR.to_base(m.size)) for m in tried.frame.members.values() if m.ordered]
-    return [*single, *sums, *parts, *hours]
+    step = tried.arrays.get("dt")
+    steps = [(parse_unit(step.symbol.unit), v) for v in step.values] if step is not None and hours else []
+    return [*single, *sums, *parts, *hours, *steps]
 
 
 def _restates(figure: Figure, amounts: Iterable[tuple[Unit, float]]) -> bool:

@@ -33,12 +33,14 @@ _PURE = frozenset(
     ]
 )
 _FARTHEST = 16
+_PARTS = frozenset(("half", "third", "quarter", "fifth", "tenth", "thirds", "quarters", "fifths", "tenths"))
 
 
 def repeat_kinds(tokens: list[Token], cuts: list[Piece], found: list[Quantity], people: list[Member]) -> None:
     """Gives bare quantities of a second member the unit, noun and limit of the one before; after attachment."""
     group = {member.label: member.group for member in people}
     _in_like_words(tokens, cuts, found, group)
+    _like_the_others(found, group)
     for left, right in pairwise(found):
         rate = bool(right.unit) and not right.per and left.unit.startswith(right.unit + "/")
         rate = rate or bool(
@@ -64,6 +66,36 @@ def repeat_kinds(tokens: list[Token], cuts: list[Piece], found: list[Quantity], 
         right.each = right.each or left.each
         if right.relation == "is" and left.relation in ("at_most", "at_least"):
             right.relation = left.relation
+
+
+def _like_the_others(found: list[Quantity], group: dict[str, int]) -> None:
+    """ "Tiny needs 0.8 J per photo ..., Medium 2.1 J": what one of a kind is told per thing, the others are as well.
+
+    Holds where each of the two has but one number of that measure, wherever it stands.
+    """
+    told: dict[tuple[str, str], list[Quantity]] = {}
+    for quantity in found:
+        if quantity.unit and len(quantity.subjects) == 1 and not quantity.clock:
+            top = quantity.unit.partition("/")[0]
+            told.setdefault((quantity.subjects[0], top), []).append(quantity)
+    lone = [(owner, top, some[0]) for (owner, top), some in told.items() if len(some) == 1]
+    for owner, top, full in lone:
+        if not full.noun or not (full.unit.startswith(top + "/") or full.each):
+            continue
+        for other, kind, bare in lone:
+            if kind != top or other == owner or group.get(other) != group.get(owner, -1):
+                continue
+            if bare.unit == top and not bare.noun and not bare.each and bare.first > full.first:
+                bare.unit, bare.noun, bare.per, bare.each = full.unit, full.noun, full.per, full.each
+
+
+def parts_as_shares(tokens: list[Token], cuts: list[Piece], found: list[Quantity]) -> None:
+    """ "Lyon takes at most 35 %, Porto no more than half": a part in a sentence with percentages is one of them."""
+    shares = {cuts[q.clause].sentence for q in found if q.unit == "percent"}
+    for quantity in found:
+        part = tokens[quantity.last].low in _PARTS and 0 < quantity.value < 1
+        if part and not quantity.unit and cuts[quantity.clause].sentence in shares:
+            quantity.unit, quantity.value, quantity.noun = "percent", 100 * quantity.value, ""
 
 
 def _in_like_words(

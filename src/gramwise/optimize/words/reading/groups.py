@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from .clauses import Piece
 from .itemised import divided, itemised
+from .likeplaces import in_like_places
 from .members import GENERIC, IN_PLACE, KINDS, Member, again, named, short_names
 from .numbers import low
 from .phrases import Phrases, dimension
@@ -83,8 +84,8 @@ def elide(tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: l
                 continue
             if low(tokens, target.first - 1) in _PURE or low(tokens, target.first - 2) in _PURE:
                 continue
-            if tokens[target.first].low in ("half", "third", "quarter"):
-                continue  # a share of what was told before
+            if 0 < target.value < 1 and all(t.kind == "word" for t in tokens[target.first : target.last + 1]):
+                continue  # "one tenth": a share of what was told before
             if cuts[source.clause].sentence != cuts[target.clause].sentence:
                 continue
             left, right = sorted((source, target), key=lambda q: q.first)
@@ -176,7 +177,14 @@ def shorten(tokens: list[Token], cuts: list[Piece], found: list[Quantity]) -> No
             quantity.unit = rates[top][1]
 
 
-def group(tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: list[Member]) -> None:
+def group(
+    tokens: list[Token],
+    cuts: list[Piece],
+    found: list[Quantity],
+    kept: list[Member],
+    turns: Iterable[tuple[Member, Member]] = (),
+) -> None:
+    """Number the group of each member, and drop names that are of none; ``turns`` are pairs known to be of one."""
     parent = list(range(len(kept)))
 
     def root(k: int) -> int:
@@ -214,7 +222,14 @@ def group(tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: l
     for left, right in _adjacent(tokens, kept):
         if _may_join(kept[left], kept[right]) or {kept[left].noun, kept[right].noun} & single:
             join(left, right)
+    places = {id(member): k for k, member in enumerate(kept)}
+    for a, b in turns:
+        if _may_join(a, b):
+            join(places[id(a)], places[id(b)])
     apart = _apart(tokens, cuts, found, kept)
+    for left, right in in_like_places(tokens, kept):
+        if (min(left, right), max(left, right)) not in apart and _may_join(kept[left], kept[right]):
+            join(left, right)
     for left, right in _same_unit(tokens, cuts, found, kept):
         if _may_join(kept[left], kept[right]) and kept[left].axis == kept[right].axis:
             if (

@@ -30,9 +30,12 @@ _NOT = words("limits.not")
 _READY = frozenset(("ready", "done", "finished", "complete", "completed", "through", "over", "out", "served"))
 """Before "in" and behind a duty they make a deadline: "has to be ready in two hours"."""
 _ABLE = words("limits.able")
+_REFUSING = ("refus", "reject", "exclud", "forbid", "avoid", "bann", "declin", "disqualif", "prohibit", "veto", "rule")
+"""Beginnings of words that deny what lies beyond a limit, as "not" does: "we reject any site above 80 ms"."""
 _ENDS = frozenset((",", ".", ";", ":", "and", "or", "at"))
 
 
+_DOWNWARDS = frozenset(("less", "fewer", "lower", "smaller", "shorter", "earlier", "sooner", "worse", "weaker", "poorer"))
 _TAKING = frozenset(("take", "accept", "host", "accommodate", "absorb", "fit"))
 _TIMES = frozenset(("s", "ms", "us", "min", "h", "day", "week", "month", "year"))
 _BEFORE: dict[Relation, tuple[tuple[str, ...], ...]] = {
@@ -108,6 +111,8 @@ def _relation(
     clock = _clock(words, quantity)
     if clock:
         return clock, (left + len(words) - 1, quantity.first)
+    if (compared := _compared(words, quantity)) is not None:
+        return compared, (left + len(words) - 3, quantity.first)
     for end in range(len(words), max(len(words) - 7, 0), -1):
         hit = _hit(words, end, quantity)
         if hit is not None:
@@ -119,8 +124,23 @@ def _relation(
     return ("about" if about else "is"), (quantity.first, quantity.first)
 
 
+def _compared(words: list[str], quantity: Quantity) -> Relation | None:
+    """ "No faster than 2 kW", "not lower than": whatever the comparative, what lies beyond it is denied."""
+    if len(words) < 3 or words[-1] != "than" or not (words[-3] in _NOT | {"no"} or words[-3].endswith("n't")):
+        return None
+    if words[-2] == "slower":
+        return "at_most" if quantity.unit in _TIMES else "at_least"
+    if words[-2] in _DOWNWARDS:
+        return "at_least"
+    return "at_most" if words[-2].endswith("er") or words[-2] == "more" else None
+
+
 def _only(words: list[str], after: tuple[str, ...], quantity: Quantity) -> bool:
-    """ "It can do only three scans", "for four boxes only": a count of things that somebody can take at most."""
+    """ "It can do only three scans", "for four boxes only": a count of things that somebody can take at most; "only
+    for two hours in total".
+    """
+    if quantity.unit in _TIMES and "only" in words[-8:]:
+        return after[:2] == ("in", "total") or after[:1] in (("altogether",), ("overall",))
     if quantity.unit or not quantity.noun:
         return False
     said = words[-1:] == ["only"] or after[:1] == ("only",)
@@ -130,10 +150,14 @@ def _only(words: list[str], after: tuple[str, ...], quantity: Quantity) -> bool:
 def _ruled_out(tokens: list[Token], quantity: Quantity, left: int, stop: int) -> bool:
     """ "More than 900 samples an hour are impossible": what lies above is denied."""
     ahead = [t.low for t in tokens[max(left, quantity.first - 3) : quantity.first]]
-    if not {"more", "over", "above", "beyond"} & set(ahead):
+    beyond = ahead[-1:] == ["than"] and ahead[-2:-1] and ahead[-2].endswith("er") and ahead[-2] not in _DOWNWARDS
+    if not beyond and not {"more", "over", "above", "beyond"} & set(ahead):
         return False
     behind = [low(tokens, at) for at in range(quantity.last + 1, min(stop, quantity.last + 9))]
     told = [("impossible",), ("not", "possible"), ("not", "allowed"), ("forbidden",), ("not", "feasible"), ("out", "of", "the")]
+    told += [("unacceptable",), ("not", "acceptable"), ("is", "out"), ("are", "out"), ("too", "slow"), ("useless",), ("rejected",)]
+    told += [("left", "out"), ("dropped",), ("disqualified",), ("ineligible",), ("skipped",), ("cannot",), ("miss",), ("misses",)]
+    told += [("excluded",), ("refused",), ("banned",), ("ruled", "out"), ("prohibited",)]
     return any(tuple(behind[k : k + len(t)]) == t for t in told for k in range(len(behind)))
 
 
@@ -166,8 +190,9 @@ def _hit(words: list[str], end: int, quantity: Quantity) -> tuple[Relation, int]
     size, name = best
     lead = words[max(0, end - size - 6) : end - size]
     phrase_text = " ".join(words[end - size : end])
+    refused = any(w.startswith(_REFUSING) and w not in ("rule", "rules") for w in words[max(0, end - size - 9) : end - size])
     if (
-        any(word in _NOT | _NOBODY or word.endswith("n't") for word in lead)
+        (refused or any(word in _NOT | _NOBODY or word.endswith("n't") for word in lead))
         and size <= 2
         and "not" not in phrase_text
     ):
@@ -239,6 +264,8 @@ def _deadline(words: list[str], quantity: Quantity) -> bool:
         return False
     if any(word in ("deadline", "deadlines", "due") for word in words[-8:]):
         return True
+    if tuple(words[-2:]) in (("back", "after"), ("back", "in")):
+        return True  # "he needs his machine back after 3 hours"
     must = any(word in ("must", "should", "needs", "need", "has", "have", "within") for word in words[-9:])
     if must and words[-1:] == ["in"] and words[-2:-1] and words[-2] in _READY:
         return True

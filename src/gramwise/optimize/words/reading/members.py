@@ -102,7 +102,11 @@ def add(book: dict[str, Member], label: str, noun: str, first: int, stop: int) -
         member.mentions.append((first, stop))
 
 
-_VALUED = frozenset(("size", "value", "number", "rate", "frequency", "speed", "power", "accuracy", "score", "quality", "rating", "grade", "mark", "error", "map", "f1"))
+_VALUED = frozenset(
+    """size value number rate frequency speed power accuracy score quality rating grade mark error map f1
+    max maximum min minimum limit cap quota most least total pue budget capacity only about roughly
+    around exactly nearly""".split()
+)
 
 
 def _identifier(token: Token, noun: str = "", lettered: frozenset[str] = frozenset()) -> bool:
@@ -301,6 +305,9 @@ def _model_number(tokens: list[Token], at: int) -> bool:
     token = tokens[at]
     if token.kind != "num" or not token.text.isdigit() or len(token.text) > 4:
         return False
+    name = tokens[at - 1].text
+    if any(t.text == name and low(tokens, k + 1) != token.low for k, t in enumerate(tokens)):
+        return False  # "the French 45", where French is a name without it: so many
     if not _capital(tokens[at - 1]) or unit_at(tokens, at + 1) is not None:
         return False
     if tokens[at - 1].low not in _PRODUCTS and low(tokens, at - 2) not in ("a", "an", "one", "two", "the"):

@@ -80,7 +80,7 @@ class Phrases:
 
     def phrase(self, at: int, stop: int) -> Span | None:
         """The noun phrase that begins at a token, determiner left out; None where none does."""
-        if low(self.tokens, at) in _LOOSE:
+        if low(self.tokens, at) in _LOOSE or self._adverb(at):
             return None
         while at < stop and low(self.tokens, at) in _DETERMINERS:
             at += 1
@@ -99,6 +99,11 @@ class Phrases:
             ):
                 break
         return (at, end) if end > at else None
+
+    def _adverb(self, at: int) -> bool:
+        """ "Merely being on costs 1.1 kWh": a word in -ly in front of a verb or stop word names nobody."""
+        word, follows = low(self.tokens, at), low(self.tokens, at + 1)
+        return len(word) > 5 and word.endswith("ly") and (follows in _STOP | _VERBS or follows.endswith("ing"))
 
     def _verb(self, at: int) -> bool:
         word = low(self.tokens, at)
@@ -302,6 +307,8 @@ class Phrases:
                     self._list(at, piece.stop, piece.first)
 
     def _list(self, at: int, stop: int, start: int) -> None:
+        if low(self.tokens, at) in ("called", "named") and self.tokens[at + 1 : at + 2] and self.tokens[at + 1].kind == "num":
+            return  # "called 35 times"
         spans, end = self._coordination(at + 1, stop)
         if len(spans) < 2 or any(not self._fit(span) for span in spans):
             return

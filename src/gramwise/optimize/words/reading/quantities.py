@@ -108,7 +108,8 @@ def _shares(tokens: list[Token], found: list[Quantity]) -> None:
     """Marks numbers that stand without a unit for good: a PUE, an accuracy, "half of it"."""
     for quantity in found:
         ahead = {low(tokens, quantity.first - step) for step in (1, 2, 3)}
-        part = tokens[quantity.first].low in ("half", "third", "quarter") and quantity.last == quantity.first
+        spelt = all(t.kind == "word" for t in tokens[quantity.first : quantity.last + 1])
+        part = 0 < quantity.value < 1 and spelt  # "half", "one tenth of what goes in"
         quantity.pure = not quantity.unit and (part or bool(ahead & _PURE))
 
 
@@ -159,6 +160,19 @@ def _numbered_hours(tokens: list[Token], found: list[Quantity]) -> None:
         chain = [label] if pair and label is not None else []
 
 
+_PARTS_OF_DAY = {"morning": 0, "forenoon": 0, "afternoon": 12, "evening": 12, "night": 12}
+
+
+def _part_of_day(tokens: list[Token], number: Number) -> float | None:
+    """ "Five in the evening", "11 at night": the hour of the day; None where no part of the day follows."""
+    follows = [low(tokens, number.last + k) for k in (1, 2, 3)]
+    part = follows[2] if follows[:2] == ["in", "the"] else "night" if follows[:2] == ["at", "night"] else ""
+    told = low(tokens, number.first - 1) in ("at", "by", "until", "till", "to", "and", "from", "before", "after", "-")
+    if not told or part not in _PARTS_OF_DAY or number.value != int(number.value) or not 1 <= number.value <= 12:
+        return None
+    return number.value % 12 + (0 if part == "night" and number.value < 6 else _PARTS_OF_DAY[part])
+
+
 _TIMED = frozenset(("hour", "hours", "hourly", "slot", "slots", "period", "periods", "h", "step", "steps", "time"))
 
 
@@ -201,6 +215,8 @@ def _made(tokens: list[Token], number: Number) -> Quantity | None:
             and not number.word
         ):
             unit, clock = "h", True
+        elif not unit and not noun and (hour := _part_of_day(tokens, number)) is not None:
+            value, unit, clock = hour, "h", True
         elif (
             not unit
             and low(tokens, number.first - 1) in _INDEXED
@@ -324,7 +340,8 @@ def _articles(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
         extra.append(
             Quantity(value, read.unit, at, last, token.start, tokens[last].end, per=read.per, mass=read.mass)
         )
-    return sorted([*found, *extra], key=lambda q: q.first) if extra else found
+    inside = {at for q in extra for at in range(q.first, q.last + 1)}  # "a minute and a half" holds the half
+    return sorted([*(q for q in found if q.first not in inside), *extra], key=lambda q: q.first) if extra else found
 
 
 def _enumerate(tokens: list[Token], found: list[Quantity]) -> None:
@@ -358,6 +375,8 @@ def _link(tokens: list[Token], left: Quantity, right: Quantity, between: list[st
         return digits and left.bare and not right.per
     if between == [",", "and"] and left.listed < 0 and (left.unit or left.noun):
         return False  # "never above 50 %, and 25 % on average": two halves of a sentence
+    if right.pure and left.unit:
+        return False  # "at most 2 kW; one tenth of what goes in is lost"
     if (
         len(between) <= 3
         and between[0] in _LINKS

@@ -7,7 +7,7 @@ from gramwise.optimize.words.statement import Clause, Figure, Named, Reading, Ru
 
 from .attach import Attacher
 from .clauses import Piece, pieces, said, unwrapped
-from .elided import repeat_kinds
+from .elided import parts_as_shares, repeat_kinds
 from .groups import elide, group, members, per_energy, shorten
 from .interleaved import take_turns
 from .language import language
@@ -18,6 +18,7 @@ from .quantities import Quantity, quantities
 from .series import Series, series, units_ahead
 from .tables import Entry, Table, tables
 from .tokens import Token, plain, tokens
+from .turns import told_in_turn
 from .unitwords import EMITTING, as_carbon, singular
 from .wishes import remarks, wish
 
@@ -52,12 +53,14 @@ def read(text: str) -> Reading:
     _unnamed(marks, found, people)
     explained_units(marks, cuts, found)
     units_ahead(marks, cuts, found)
+    turns = told_in_turn(marks, cuts, found, people)
     elide(marks, cuts, found, people)
-    group(marks, cuts, found, people)
+    group(marks, cuts, found, people, turns)
     _mass(marks, cuts, found)
     mark(marks, found, [cuts[q.clause].first for q in found])
     shorten(marks, cuts, found)
     per_energy(marks, cuts, found)
+    parts_as_shares(marks, cuts, found)
     Attacher(marks, cuts, found, people).run()
     take_turns(marks, cuts, found, people)
     repeat_kinds(marks, cuts, found, people)
