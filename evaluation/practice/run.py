@@ -1,4 +1,4 @@
-"""Put practice descriptions to the offline formulator and compare status and optimum: ``run.py [FILES] [--dev] [--only ID]``.
+"""Put practice descriptions to the offline formulator: ``run.py [FILES] [--dev] [--only ID]``. Compares the optima.
 
 Practice items and the dev half are for tuning; the figures that count come from ``evaluation/words/run.py``.
 """

@@ -36,5 +36,8 @@ def _reach(family_id: str, base: Base) -> tuple[Symbol, ...]:
         if name in found or not set(base.symbols[name].index) <= groups:
             continue
         found[name] = None
-        names += [part for e in formulas if e.defines == name for part in e.requires]
+        parts = [part for e in formulas if e.defines == name for part in e.requires]
+        names += [
+            part for part in parts if base.symbols[part].cues
+        ]  # without cues no text tells it by itself
     return tuple(base.symbols[name] for name in found)

@@ -7,6 +7,7 @@ A value is taken from the text or an answer, or derived by a formula card from s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,7 +27,7 @@ from .assemble_cues import Lexicon
 from .assemble_flags import read_flag
 from .assemble_gaps import last_gap
 from .assemble_groups import Frame, Members, bind_groups
-from .assemble_implied import implied_spread
+from .assemble_implied import both_ways, implied_spread
 from .assemble_nothing import fill, told_nothing
 from .assemble_quantity import into, of_other_times
 from .assemble_rest import counted_as_well, only_place, unsaid_horizon
@@ -35,6 +36,17 @@ from .slots import Offer, make_offers, pair
 from .statement import Figure, Reading
 
 _LIKELY = 0.5
+_BOUNDLESS = re.compile(
+    r"\b(?:no (?:such |upper |fixed |real |practical )?(?:limit|cap|ceiling|maximum|restriction|bound)s?"
+    r"|unlimited|limitless|without (?:any )?(?:limit|cap|restriction)s?"
+    r"|is (?:no|not a|never a) (?:problem|issue|concern)"
+    r"|as (?:much|many) as (?:it|we|you|one|they|he|she) (?:like|want|wish|need|please)s?"
+    r"|(?:could|can) (?:do|take|handle|host|absorb|run|serve) "
+    r"(?:everything|anything|all of it|the lot|the whole|it all|the rest)"
+    r"|plenty of (?:room|space|capacity))\b",
+    re.IGNORECASE,
+)
+"""Words that say that something has no limit; a limit that others have leaves it free."""
 _OPTIONAL_COST, _DEPTH_COST = 0.12, 0.05
 
 
@@ -56,6 +68,7 @@ class Attempt:
         notes: answers that could not be used, and why.
         declined: symbols and sets of which the person said that they do not know.
         blends: arrays that are stated for some members and follow for the others, and how.
+        boundless: whether the text says of some member that it has no limit.
         dropped: limits whose counterpart the text never mentions, left out.
         retrieval: how well the text fits the card, 0 to 1.
         pairing_cost: mean cost of the pairs that were made.
@@ -75,6 +88,7 @@ class Attempt:
     notes: list[Finding] = field(default_factory=list)
     declined: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
+    boundless: bool = False
     retrieval: float = 0.0
     pairing_cost: float = 0.0
 
@@ -198,7 +212,7 @@ def attempt(
     numbers = {n: base.symbols[n] for n in depth if not base.symbols[n].flag}
     lexicon = Lexicon(numbers.values())
     frame = bind_groups(model, reading, numbers, lexicon, [*given, *_settled(model, answers)])
-    tried = Attempt(family, frame, retrieval=retrieval)
+    tried = Attempt(family, frame, retrieval=retrieval, boundless=bool(_BOUNDLESS.search(reading.text)))
     tried.open_groups = frame.unbound
     _give_numbers(tried, reading, numbers, depth, lexicon, barred)
     for name in depth:
@@ -217,6 +231,9 @@ def attempt(
     _blend(tried, base)
     if (count := counted_as_well(tried.arrays, numbers)) is not None:
         tried.arrays["n_0"] = count
+    for name, array in both_ways(tried.arrays, numbers):
+        del tried.arrays[name]
+        tried.arrays[array.symbol.name] = array
     if (spread := implied_spread(model, tried.arrays, base.symbols, reading)) is not None:
         tried.arrays[spread.symbol.name] = spread
     _close(tried, base)
@@ -386,7 +403,8 @@ def _unlimited(tried: Attempt, used: Iterable[str]) -> None:
     """A limit that is stated as one for some members leaves the others free: they are masked, not asked for."""
     for name in used:
         array = tried.arrays.get(name)
-        if array is None or not array.gaps or not _insisted(tried, name):
+        free = array is not None and array.symbol.relation == "at_most" and tried.boundless
+        if array is None or not array.gaps or not (_insisted(tried, name) or free):
             continue
         ruled = [t for t in tried.model.constraints if name in {*names_in(t.lhs), *names_in(t.rhs)}]
         if ruled and all(_binds(t, array) for t in ruled):
@@ -452,6 +470,7 @@ def _alternative(tried: Attempt, base: Base) -> tuple[str, ...]:
     ]
     order = [(len(way.missing) + unsaid[i], -len(way.used), i) for i, way in enumerate(ways)]
     best = min(order)[2] if any(w.used for w in ways) else 0
+    tried.dropped -= {n for names in sets for n in names}  # another way was best before more was known
     apart = [names for names in sets if not set(names) & set(sets[best])]
     rest = {n for names in apart for n in names} - set(sets[best]) - set(ways[best].used)
     tried.dropped |= rest - {c.defines for c in ways[best].derivations}

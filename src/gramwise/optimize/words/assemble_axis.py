@@ -150,7 +150,7 @@ def horizon_figures(reading: Reading, sizes: Collection[int]) -> set[tuple[int, 
     timed = [f for run in reading.runs if run.start is not None for f in run.figures if not f.clock]
     for a, b in pairwise(times):
         if (a.relation, b.relation) in _WINDOWS and a.clause == b.clause and b.start - a.end < 16:
-            beside = any(0 <= a.start - f.end < 8 for f in timed)  # "140 from 1 to 2"
+            beside = any(0 <= a.start - f.end < 14 for f in timed)  # "140 from 1 to 2"
             if beside or any(a.clause == f.clause and 0 <= f.start - b.end < 60 for f in timed):
                 spent |= {(a.start, a.end), (b.start, b.end)}  # "from 22:00 to 1:00 it is 400"
             length = (b.value - a.value) % 24 or 24.0
@@ -162,6 +162,8 @@ def horizon_figures(reading: Reading, sizes: Collection[int]) -> set[tuple[int, 
 def _measures_out(figure: Figure) -> bool:
     """Whether a number of hours is the horizon: "over the next six hours", and not "takes three hours"."""
     near = [stem(w) for w in figure.before[-3:]]
+    if {stem("window"), stem("horizon")} & {stem(w) for w in figure.before[-4:]}:
+        return True
     if not near and {stem("open"), stem("available"), stem("ahead"), stem("left")} & {
         stem(w) for w in figure.after[:4]
     }:

@@ -60,9 +60,7 @@ def clocked(array: Array, reading: Reading) -> Clock | None:
     closing = _closes(array.figures)
     said = tuple(v / _HOUR_S for v in array.values)
     offsets = [h - start + closing for h in said]
-    day = (
-        any(f.clock and f.value == start and f.value > 1 for f in reading.figures) or start > 1
-    )
+    day = any(f.clock and f.value == start and f.value > 1 for f in reading.figures) or start > 1
     wraps = tuple(
         1.0 if o < 0 or (o == 0 and array.symbol.relation == "at_most" and day) else 0.0 for o in offsets
     )
@@ -96,7 +94,9 @@ def _told_beside(run: Run, reading: Reading) -> tuple[float, tuple[int, int]] | 
     ending = _STOP.search(reading.text, last.end)
     mine = [f for f in clocks if opening <= f.start < (ending.start() if ending else len(reading.text))]
     windows = [
-        a for a, b in pairwise(clocks) if (b.value - a.value) % 24 == len(run.figures) % 24 and b.start - a.end < 40
+        a
+        for a, b in pairwise(clocks)
+        if (b.value - a.value) % 24 == len(run.figures) % 24 and b.start - a.end < 40
     ]
     told = [f for f in mine if f in windows] or mine or windows
     starts = {f.value for f in told}
@@ -116,7 +116,9 @@ def _begin(series: Run, reading: Reading) -> tuple[int, int] | None:
     best = min(told, key=lambda f: abs(f.start - first), default=None)
     if best is not None:
         return best.start, best.end
-    label = re.search(r"(\d{1,2}(?:[:.]00)?)\s*(?:h|am|pm)?\s*[:=–|-]?\s*$", reading.text[max(0, first - 14) : first])
+    label = re.search(
+        r"(\d{1,2}(?:[:.]00)?)\s*(?:h|am|pm)?\s*[:=–|-]?\s*$", reading.text[max(0, first - 14) : first]
+    )
     if label is None or float(re.split(r"[:.]", label[1])[0]) != series.start:
         return None
     begin = max(0, first - 14)

@@ -78,7 +78,8 @@ def of_load_cost(figure: Figure, symbol: Symbol, reading: Reading) -> float:
     noun, top = stem(figure.noun) if figure.each else "", symbol.unit.partition("/")
     if not noun or noun in _WHOLES or figure.unit not in _ENERGIES or top[0] != "J":
         return 0.0
-    counted = any(not f.each and stem(f.noun) == noun and f.unit not in _ENERGIES and f.value > 1 for f in reading.figures)
+    load = [f for f in reading.figures if not f.each and f.unit not in _ENERGIES and f.value > 1]
+    counted = any(stem(f.noun) == noun for f in load)
     return 0.0 if not counted else -0.2 if top[2] in COUNTED else 0.5 if not top[2] else 0.0
 
 
@@ -126,7 +127,11 @@ def _of_count(noun: str, symbol: Symbol, frame: Frame, figure_value: float) -> f
     if noun in _COPIES:
         return -0.15 if symbol.unit == "replica" else 0.6
     other = noun in {stem(unit) for unit in COUNTED - {"item", "query", "image", "frame"}}
-    if symbol.unit == "client" and not members and figure_value > max((m.size for m in frame.members.values()), default=0):
+    if (
+        symbol.unit == "client"
+        and not members
+        and figure_value > max((m.size for m in frame.members.values()), default=0)
+    ):
         return 2.0  # no more can be chosen than there are
     strange = members and symbol.unit in ("sample", "round", "replica")
     return 1.0 if other or strange or noun in _NEVER_COUNTED else 0.0

@@ -103,7 +103,9 @@ class Lexicon:
 
     def against(self, name: str, figure: Figure, head: Sequence[str] = ()) -> float:
         """How much the words near ``figure`` say that it is not ``name``."""
-        own = replace(figure, before=_own(figure.before, figure.own_before), after=figure.after[: figure.own_after])
+        own = replace(
+            figure, before=_own(figure.before, figure.own_before), after=figure.after[: figure.own_after]
+        )
         found = _matches(dict.fromkeys(self._avoid.get(name, frozenset()), 1.0), own, head, None)
         return found[0] if found else 0.0
 

@@ -98,6 +98,9 @@ def _cells(symbol: Symbol, frame: Frame, reading: Reading, clause: Clause, at: i
     words = list(re.finditer(r"[a-z0-9'µ]+", text))
     near = text[words[max(0, at - _NEAR)].start() : words[min(len(words) - 1, at + _NEAR)].end()]
     named = {g: _named(frame, g, near) for g in symbol.index}
+    if not any(named.values()) and symbol.name == "barred_s":
+        whole = _named(frame, symbol.index[0], text)
+        named[symbol.index[0]] = whole if len(whole) == 1 else []
     if not any(named.values()) or (
         len(symbol.index) > 1 and not all(named.values()) and _vague(words[at].group())
     ):

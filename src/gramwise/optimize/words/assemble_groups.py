@@ -192,7 +192,9 @@ def _paired(
             score[i, j] = (
                 _kinship(group, cluster) + told.get(group.name, 0.0) + 0.02 * min(len(cluster.labels), 8)
             )
-            if group.ordered and (not is_axis(group, cluster) or _outnumbered(group, cluster, reading, symbols)):
+            if group.ordered and (
+                not is_axis(group, cluster) or _outnumbered(group, cluster, reading, symbols)
+            ):
                 score[i, j] = 0.0
             if len(cluster.labels) == 1:
                 score[i, j] -= 0.35 if told else 1.0  # one name of which nothing is told is no set

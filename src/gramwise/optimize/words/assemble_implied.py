@@ -7,14 +7,52 @@ job that is told by its energy alone, beside a limit below it on the energy of a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gramwise.optimize.knowledge.entry import Model, Symbol
 
 from .assemble_arrays import Array
+from .assemble_cues import stem
 from .statement import Reading
 
 _LIMITS_J, _LIMITS_W = ("E_own", "E_cap_t"), ("P_own", "P_cap")
 _HOUR_S = 3600.0
+
+
+_IN_WORDS = "charge charges fill fills take takes swallow absorb load store accept in into"
+_OUT_WORDS = "discharge deliver give release unload empty drain return supply out"
+_IN, _OUT = frozenset(map(stem, _IN_WORDS.split())), frozenset(map(stem, _OUT_WORDS.split()))
+_PAIRS = (("P_ch", "P_dis", "P_bat"), ("eta_ch", "eta_dis", "eta_way"), ("loss_ch", "loss_dis", "loss_way"))
+
+
+def both_ways(given: Mapping[str, Array], symbols: Mapping[str, Symbol]) -> list[tuple[str, Array]]:
+    """Figures of one way of a battery whose own words name both: "it swallows or delivers at most 1.6 kW".
+
+    Args:
+        given: arrays so far.
+        symbols: of all cards.
+
+    Returns:
+        for each the symbol that took the figure, and its array as the symbol of both ways.
+    """
+    found = []
+    for one, other, both in _PAIRS:
+        names = [n for n in (one, other) if n in given]
+        if len(names) != 1 or both in given or both not in symbols or len(given[names[0]].figures) != 1:
+            continue
+        array = given[names[0]]
+        figure = array.figures[0]
+        before = figure.before[-figure.own_before :] if figure.own_before else ()
+        words = [stem(w) for w in (*before, *figure.after[: figure.own_after])]
+        if any(_joined(*words[k : k + 3]) for k in range(len(words) - 2)):
+            found.append((names[0], replace(array, symbol=symbols[both])))
+    return found
+
+
+def _joined(first: str, link: str, last: str) -> bool:
+    """ "swallows or delivers", "discharging and charging"."""
+    ways = (first in _IN and last in _OUT) or (first in _OUT and last in _IN)
+    return ways and link in ("or", "and", "nor")
 
 
 def implied_spread(

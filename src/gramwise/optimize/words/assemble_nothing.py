@@ -18,7 +18,9 @@ from .statement import Clause, Figure, Reading
 
 _NOTHING = re.compile(r"\b(nothing (?:else|more|further)|nothing|none|no(?= [a-z]+))\b", re.IGNORECASE)
 _NOT_SO = re.compile(
-    r"^no (more|less|later|fewer|one|site|other|matter|need|longer|limit|battery|job|model)\b", re.I
+    r"^no (problem|issue|constraint|upper|cap|ceiling|worry|restriction|bound|maximum|obstacle|difference"
+    r"|more|less|later|fewer|one|site|other|matter|need|longer|limit|battery|job|model)\b",
+    re.I,
 )
 _WORD = re.compile(r"[a-z0-9'-]+")
 _KINDS = frozenset(("J", "bit", "s", "W", "kWh"))

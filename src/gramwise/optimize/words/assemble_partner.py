@@ -8,6 +8,7 @@ counts "per hour" are accounted for over that hour.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,8 +21,8 @@ from .assemble import Attempt, formulas_for, in_scope, settle
 from .assemble import attempt as first_attempt
 from .assemble_arrays import Array, build
 from .assemble_cues import Lexicon
-from .assemble_quantity import COUNTED, into, unit_of
 from .assemble_groups import Members
+from .assemble_quantity import COUNTED, into, unit_of
 from .assemble_rest import may_be, only_place
 from .formulator import Answer
 from .slots import Offer
@@ -32,7 +33,15 @@ _TAKEN_FOR = 0.25
 """Evidence from which the words beside a number say that it is what another number has been taken for already."""
 _LONG = {"hour": 3600.0, "hourly": 3600.0, "day": 86400.0, "daily": 86400.0}
 _PERIOD = re.compile(r"\b(?:(?:per|an?|each|every|one|of the)\s+|)(hourly|daily|hour|day)\b", re.IGNORECASE)
-_SPOKEN = re.compile(r"(?:\b(?:per|an?|each|every|one)\s+|_per_|/\s?)(hour|day)\b|\b(hourly|daily)\b", re.IGNORECASE)
+_SPOKEN = re.compile(
+    r"(?:\b(?:per|an?|each|every|one)\s+|_per_|/\s?)(hour|day)\b|\b(hourly|daily)\b", re.IGNORECASE
+)
+_EMITTED = r"(?:co2e?|gco2e?|carbon|emissions?|grams?|grammes|footprint)"
+_WISHED = re.compile(
+    rf"\b{_EMITTED}\b(?:\W+(?!\d)\w+){{0,2}}?\W+(?:(?:per|an?|each|every|one)\s+)(hour|day)\b|"
+    rf"\b(daily|hourly|day's|hour's)\s+(?:\w+\s+)?{_EMITTED}\b",
+    re.IGNORECASE,
+)
 _BOTH_SIDES = (("k_min", "k_max"),)
 
 
@@ -47,16 +56,53 @@ def attempt(
 ) -> Attempt:
     """`assemble.attempt`, and then the places of numbers that are made for each other. Same arguments."""
     tried = first_attempt(family, reading, base, answers, retrieval, given, barred)
-    numbers = {
-        n: base.symbols[n] for n in in_scope(tried.model, family, base) if not base.symbols[n].flag
-    }
+    numbers = {n: base.symbols[n] for n in in_scope(tried.model, family, base) if not base.symbols[n].flag}
     lexicon = Lexicon(numbers.values())
     for array in both_sides(tried.arrays, numbers, reading):
         tried.arrays[array.symbol.name] = array
         settle(tried, base)
     while _one_more(tried, numbers, lexicon, reading, base):
         pass
+    _of_another_period(tried, numbers, reading, base)
     return tried
+
+
+def _of_another_period(tried: Attempt, numbers: Mapping[str, Symbol], reading: Reading, base: Base) -> None:
+    """Counts told per hour are a rate where the account is of a day: they are taken times its length."""
+    counts = tried.arrays.get("n_req")
+    if (
+        counts is None
+        or not counts.complete
+        or "lam_j" not in numbers
+        or len(counts.figures) != len(counts.values)
+    ):
+        return
+    periods = {_period_of(f) for f in counts.figures}
+    account = tried.arrays.get("T_hor") or _wished_period(numbers.get("T_hor"), reading)
+    if len(periods) != 1 or "" in periods or account is None or not account.complete:
+        return
+    span_s = _LONG[periods.pop()]
+    if math.isclose(account.values[0], span_s):
+        return
+    unit = {3600.0: "request/h", 86400.0: "request/d"}[span_s]
+    rates = [v / span_s for v in counts.values]
+    tried.arrays["lam_j"] = Array(
+        numbers["lam_j"], rates, [*counts.sources], [*counts.figures], units=[unit] * len(rates)
+    )
+    tried.arrays["T_hor"] = account
+    del tried.arrays["n_req"]
+    settle(tried, base)
+
+
+def _wished_period(horizon: Symbol | None, reading: Reading) -> Array | None:
+    """The hour or the day over which emissions are to be least: "grams per hour", "the CO2 of a day"."""
+    found = _WISHED.search(reading.text)
+    if horizon is None or found is None:
+        return None
+    group = 1 if found.group(1) else 2
+    period = _plain(found.group(group).lower())
+    source = f"text:{found.start(group)}-{found.end(group)}"
+    return Array(horizon, [_LONG[period]], [source], units=[{"hour": "h", "day": "d"}[period]])
 
 
 def _one_more(
@@ -65,8 +111,12 @@ def _one_more(
     """Give one more number its place; whether there was one that helped."""
     wanted = partners(tried, base)
     period = counted_period([*tried.missing, *wanted], tried.arrays, reading)
-    taken = only_place(wanted, tried.spare, tried.arrays, tried.frame, lexicon) or only_use(tried, numbers, lexicon)
+    taken = only_place(wanted, tried.spare, tried.arrays, tried.frame, lexicon) or only_use(
+        tried, numbers, lexicon
+    )
     if period is not None:
+        if "lam_j" in numbers and "n_req" in tried.arrays:
+            period = _wished_period(numbers.get("T_hor"), reading) or period
         return _kept("T_hor", period, None, tried, base)
     return taken is not None and _kept(taken[0], taken[2], taken[1], tried, base)
 
@@ -131,7 +181,9 @@ def only_use(
         unit = unit_of(offer.figure)
         if unit is None or not offer.figure.unit or not any(unit.same(kind) for kind in _HEART):
             continue
-        fitting = [s for s in symbols.values() if s.name not in tried.arrays and _fits(offer, s, tried, lexicon)]
+        fitting = [
+            s for s in symbols.values() if s.name not in tried.arrays and _fits(offer, s, tried, lexicon)
+        ]
         if len(fitting) != 1 or fitting[0].name not in direct or fitting[0].default is not None:
             continue
         if _said_already(offer, tried, lexicon):
@@ -144,7 +196,12 @@ def only_use(
 
 def _fits(offer: Offer, symbol: Symbol, tried: Attempt, lexicon: Lexicon) -> bool:
     inside = all(g in tried.frame.members for g in symbol.index)
-    return inside and not symbol.flag and symbol.name not in tried.have and may_be(offer, symbol, tried.frame, lexicon)
+    return (
+        inside
+        and not symbol.flag
+        and symbol.name not in tried.have
+        and may_be(offer, symbol, tried.frame, lexicon)
+    )
 
 
 def _said_already(offer: Offer, tried: Attempt, lexicon: Lexicon) -> bool:
@@ -170,13 +227,13 @@ def both_sides(given: Mapping[str, Array], symbols: Mapping[str, Symbol], readin
             continue
         figure = array.figures[0]
         if re.search(r"\b(exactly|precisely)\s*$", reading.text[: figure.start], re.IGNORECASE):
-            found.append(Array(symbols[high], [*array.values], [*array.sources], [figure], units=[*array.units]))
+            found.append(
+                Array(symbols[high], [*array.values], [*array.sources], [figure], units=[*array.units])
+            )
     return found
 
 
-def counted_period(
-    wanted: Sequence[Symbol], given: Mapping[str, Array], reading: Reading
-) -> Array | None:
+def counted_period(wanted: Sequence[Symbol], given: Mapping[str, Array], reading: Reading) -> Array | None:
     """The length of the account where counts are told per hour or per day and nothing else is; None where it is not.
 
     Args:
@@ -197,12 +254,12 @@ def counted_period(
     for m in _PERIOD.finditer(reading.text.replace("_", " ")):
         if _plain(m.group(1).lower()) == period:
             source = f"text:{m.start(1)}-{m.end(1)}"
-            return Array(horizon, [_LONG[period]], [source], units=[{"hour": "h", "day": "day"}[period]])
+            return Array(horizon, [_LONG[period]], [source], units=[{"hour": "h", "day": "d"}[period]])
     return None
 
 
 def _plain(word: str) -> str:
-    return {"hourly": "hour", "daily": "day"}.get(word, word)
+    return {"hourly": "hour", "daily": "day", "day's": "day", "hour's": "hour"}.get(word, word)
 
 
 def _period_of(figure: Figure) -> str:

@@ -43,7 +43,9 @@ def write_problem(tried: Attempt, text: str, base: Base, formulator: Formulator)
     used = tried.used()
     named = _params_in_order(tried, used)
     timed = [clock_records(tried.arrays[n], tried.clocks[n], tried.frame) for n in named if n in tried.clocks]
-    timed += [blend_records(tried.arrays[n], tried.blends[n], tried.frame) for n in named if n in tried.blends]
+    timed += [
+        blend_records(tried.arrays[n], tried.blends[n], tried.frame) for n in named if n in tried.blends
+    ]
     params = [_param(tried, n, base) for n in named if n not in tried.clocks and n not in tried.blends]
     params += [p for records, _ in timed for p in records]
     params += [mask_param(a, tried.frame) for n, a in tried.arrays.items() if a.masked and n in used]

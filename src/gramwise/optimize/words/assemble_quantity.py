@@ -41,6 +41,9 @@ might competitor neighbour example brochure unrelated ignore irrelevant average 
 versus previous past historic historical retired planned next future later
 """
 _NOT_NOW = frozenset(map(stem, _OTHER_TIMES.split()))
+_STEPS_AHEAD = "hour slot period step h day night interval two three four five six"
+_NEXT, _AHEAD = {stem("next"), stem("last")}, frozenset(map(stem, _STEPS_AHEAD.split()))
+"""The next hours, and the last two of them, are those that are decided about, and no other time."""
 
 
 def unit_of(figure: Figure) -> Unit | None:
@@ -61,11 +64,18 @@ def into(figure: Figure, unit: str) -> float | None:
     target = parse_unit(unit)
     if not figure.unit and unit == _CAPACITANCE and 0.0 < figure.value < _TINY:
         return figure.value
+    if figure.unit in ("GHz", "MHz", "kHz") and unit.startswith("request/"):
+        return None  # a clock serves nobody
     counted = unit in COUNTED
     if figure.unit in ("percent", "%") and counted:
         return None
     steady = re.match(r"[mkM]?W(?=/(h|hour|day|d|slot|period)$)", figure.unit)  # "0.4 kW in every hour"
-    for symbol in (figure.unit, _GRAMS_OF_CARBON.get(figure.unit, ""), steady.group() if steady else "", *per_words(figure)):
+    for symbol in (
+        figure.unit,
+        _GRAMS_OF_CARBON.get(figure.unit, ""),
+        steady.group() if steady else "",
+        *per_words(figure),
+    ):
         if not symbol and figure.unit:
             continue
         try:
@@ -96,5 +106,6 @@ def per_words(figure: Figure) -> list[str]:
 
 def of_other_times(figure: Figure) -> bool:
     """Whether the words say that the number is of another time or another thing."""
-    near = {stem(w) for w in (*figure.before[-8:], *figure.after[:5])}
+    words = [stem(w) for w in (*figure.before[-8:], *figure.after[:5])]
+    near = {w for k, w in enumerate(words) if w not in _NEXT or not _AHEAD & set(words[k + 1 : k + 4])}
     return bool(near & _NOT_NOW) or figure.negated

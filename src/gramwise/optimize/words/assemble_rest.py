@@ -7,7 +7,6 @@ another thing, while no other missing symbol could take it, a careful reader wou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from gramwise.optimize.knowledge.entry import Symbol
@@ -17,6 +16,9 @@ from .assemble_cues import Lexicon
 from .assemble_groups import Frame
 from .assemble_quantity import COUNTED, PER_PERIOD, into, of_other_times
 from .slots import Offer, place
+
+_VOLUME = 50.0
+"""Things from which on a count is a volume, and no number of sites or machines."""
 
 
 def only_place(
@@ -39,9 +41,7 @@ def only_place(
         s for s in missing if s.name not in given and not s.flag and all(g in frame.members for g in s.index)
     ]
     fits = {
-        s.name: [
-            k for k, offer in enumerate(spare) if _tells(offer, s) and may_be(offer, s, frame, lexicon)
-        ]
+        s.name: [k for k, offer in enumerate(spare) if _tells(offer, s) and may_be(offer, s, frame, lexicon)]
         for s in open_
     }
     for symbol in open_:
@@ -56,8 +56,11 @@ def only_place(
 
 def _tells(offer: Offer, symbol: Symbol) -> bool:
     """Whether a number speaks for itself: by its unit, or, where things are counted, as one count for each member."""
-    counts = symbol.unit in COUNTED and bool(symbol.index) and len(offer.items) > 1
-    return bool(offer.figure.unit) or counts
+    counted = symbol.unit in COUNTED and not offer.figure.unit
+    each = counted and bool(symbol.index) and len(offer.items) > 1
+    # "40 000 checks": a volume of things, more than there are members of anything
+    volume = counted and not symbol.index and bool(offer.figure.noun) and offer.figure.value >= _VOLUME
+    return bool(offer.figure.unit) or each or (volume and len(offer.items) == 1)
 
 
 def counted_as_well(given: Mapping[str, Array], symbols: Mapping[str, Symbol]) -> Array | None:

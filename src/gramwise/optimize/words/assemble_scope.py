@@ -55,7 +55,8 @@ download gigabyte megabyte kiosk terminal adapter vram
 """
 _MACHINES = frozenset(map(stem, _MACHINE_WORDS.split()))
 _NEVER = re.compile(
-    r"\b(diet|recipe|calorie|menu|portfolio|stocks?|shares of stock|shareholder|vaccine|wedding|crop|fertili[sz]er|"
+    r"\b(diet|recipe|calorie|menu|portfolio|stocks|stock (market|exchange|price)s?|shares of stock|"
+    r"shareholder|vaccine|wedding|crop|fertili[sz]er|"
     r"delivery (van|truck|route)s?|lorr(y|ies)|parcel|truck|flight|airline|travel(l)?er|tourist|commut\w+|furniture|"
     r"steel|cement|concrete|livestock|cows?|harvest season|timetable of trains|bus(es)?|cargo|ship(s|ping) route)\b",
     re.IGNORECASE,
@@ -83,7 +84,7 @@ def why_out_of_scope(reading: Reading) -> str:
 
 
 def _tells_grid(reading: Reading) -> bool:
-    """Whether several grams per energy are told, beside an energy or a power: it is about electricity, whoever uses it."""
+    """Whether several grams per energy are told, beside an energy or a power: it is about electricity."""
     units = [unit_of(f) for f in reading.figures if f.unit]
     grid = sum(u is not None and u.same(_INTENSITY) for u in units)
     return grid >= 2 and any(u is not None and (u.same(_JOULE) or u.same(_WATT)) for u in units)

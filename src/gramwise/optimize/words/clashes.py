@@ -163,6 +163,25 @@ def impossible_limits(problem: Problem, limits: Mapping[str, tuple[tuple[int, in
     return []
 
 
+def hopeless(problem: Problem) -> bool:
+    """Whether it is proved that no decision keeps all rules: a reason to doubt an unusual way to read the text.
+
+    Args:
+        problem: without open parameters.
+    """
+    from gramwise.optimize.compiled.highs import solve
+    from gramwise.optimize.compiled.milp import compile_milp
+
+    bound, _ = bind(problem)
+    if bound is None:
+        return False
+    try:
+        form = compile_milp(bound, simplify=False)
+    except Refused:
+        return False
+    return solve(replace(form, c=np.zeros_like(form.c)), time_limit_s=_PATIENCE_S).status == "infeasible"
+
+
 def _excludes(constraint: Constraint) -> bool:
     """Whether a stated rule only says what is out of the question: where, or before when, something may not be."""
     return constraint.kind == "logic" or constraint.rhs.strip().split(" ")[0] == "0"

@@ -21,6 +21,7 @@ from .statement import Figure, Named, Reading
 
 MOST_OFFERED = 3
 _MOST_SENTENCES, _MOST_CANDIDATES = 10, 40
+_NEAR = 40  # characters between a number and one that goes on from it
 _Members = frozenset[int]
 _Placing = dict[Figure, tuple[str, ...]]
 
@@ -45,7 +46,11 @@ class _Axis:
             key = content(word.low)
             hit = next((k for k, keys in enumerate(names.keys) if key and key in keys), None)
             near = last is not None and word.start - last.stop <= 2 and word.sentence == last.sentence
-            if last is not None and near and (hit == last.member or (hit is None and word.low in parts[last.member])):
+            if (
+                last is not None
+                and near
+                and (hit == last.member or (hit is None and word.low in parts[last.member]))
+            ):
                 self.mentions[-1] = replace(last, stop=word.end)
             elif hit is not None:
                 self.mentions.append(_Mention(word.start, word.end, hit, word.sentence))
@@ -97,10 +102,18 @@ class _Axis:
             order = near if len(near) == self.size else self.order
             if len(order) == self.size and len({m.member for m in inside}) in (0, self.size):
                 found.append([frozenset((k,)) for k in order])
+        if (
+            len(chunk) > self.size and len(chunk) % self.size == 0
+        ):  # "A 5 J in the barn, 6 J in town; B 7 and 8 J"
+            near = tuple(dict.fromkeys(m.member for m in inside))
+            order = near if len(near) == self.size else self.order
+            found.append([frozenset((order[k % self.size],)) for k in range(len(chunk))])
         if not inside:
             carried = self._carried(chunk[0])
             if carried:
                 found.append([carried] * len(chunk))
+            if len(chunk) > self.size and len(chunk) % self.size == 0 and len(self.order) == self.size:
+                found.append([frozenset((self.order[k % self.size],)) for k in range(len(chunk))])
         unique: list[list[_Members]] = []
         for way in found:
             if all(way) and way not in unique:
@@ -109,7 +122,9 @@ class _Axis:
 
     def _one_list(self, chunk: Sequence[Figure]) -> bool:
         """Whether nothing but commas and joints parts the numbers."""
-        starts = [k for k, w in enumerate(self.words) if w.low == "#" and any(w.start == f.start for f in chunk)]
+        starts = [
+            k for k, w in enumerate(self.words) if w.low == "#" and any(w.start == f.start for f in chunk)
+        ]
         between = self.words[starts[0] : starts[-1] + 1] if starts else []
         return all(w.low in ("#", ",", "and", "or", "&") for w in between)
 
@@ -131,7 +146,9 @@ class _Axis:
         for one in outward[1:]:
             a, b = sorted((members[-1], one), key=lambda m: m.at)
             between = [w.low for w in self.words if a.stop <= w.start < b.at]
-            if "and" not in between and "," not in between or any(w not in ("and", ",", "the", "both", "my", "a") for w in between):
+            if ("and" not in between and "," not in between) or any(
+                w not in ("and", ",", "the", "both", "my", "a") for w in between
+            ):
                 break
             members.append(one)
         return frozenset(m.member for m in members)
@@ -181,19 +198,34 @@ def _overlap(a: _Axis, b: _Axis) -> bool:
 def _kinds(reading: Reading) -> list[list[Figure]]:
     """Numbers of prose by what they measure and whether they are limits."""
     kinds: dict[tuple[str, bool], list[Figure]] = {}
+    latest: Figure | None = None
     for f in reading.figures:
         unit = unit_of(f)
+        if latest is not None and _goes_on(latest, f):
+            kinds[_kind(latest), latest.relation in ("at_most", "at_least")].append(f)
+            continue
         whole = not f.unit and (f.noun or f.value == int(f.value))  # a count; "PUE 1.2" is none
         if f.row or f.column or f.clock or unit is None or whole:
             continue
-        kinds.setdefault((spell(unit.dims), f.relation in ("at_most", "at_least")), []).append(f)
+        kinds.setdefault((_kind(f), f.relation in ("at_most", "at_least")), []).append(f)
+        latest = f
     return [k for k in kinds.values() if len(k) > 1]
 
 
+def _kind(figure: Figure) -> str:
+    unit = unit_of(figure)
+    return spell(unit.dims) if unit is not None else ""
+
+
+def _goes_on(latest: Figure, figure: Figure) -> bool:
+    """Whether a bare number counts on: "the bank sends 2000 questions a day, the museum 500"."""
+    near = figure.clause == latest.clause or figure.start - latest.end < _NEAR
+    bare = not figure.unit and not figure.noun and figure.value == int(figure.value) and not figure.row
+    return bare and near and latest.unit.startswith("1/") and figure.relation == latest.relation
+
+
 def _chunks(figures: Sequence[Figure], where: dict[int, int]) -> list[tuple[int, list[Figure]]]:
-    return [
-        (s, list(c)) for s, c in itertools.groupby(figures, key=lambda f: where.get(f.start, -1))
-    ]
+    return [(s, list(c)) for s, c in itertools.groupby(figures, key=lambda f: where.get(f.start, -1))]
 
 
 def _place(figures: Sequence[Figure], axes: Sequence[_Axis], where: dict[int, int]) -> _Placing:
@@ -263,7 +295,11 @@ def _crossed(chunks: Sequence[tuple[int, list[Figure]]], axes: Sequence[_Axis]) 
 
 def _along(chunks: Sequence[tuple[int, list[Figure]]], axis: _Axis) -> _Placing | None:
     found = _cover(chunks, lambda sentence, chunk: axis.ways(chunk, sentence), axis.size)
-    return None if found is None else {f: tuple(axis.names.labels[k] for k in sorted(c)) for f, c in found.items()}
+    return (
+        None
+        if found is None
+        else {f: tuple(axis.names.labels[k] for k in sorted(c)) for f, c in found.items()}
+    )
 
 
 def _cover(
@@ -292,13 +328,19 @@ def _cover(
     return dict(zip(figures, (m for way in chosen for m in way), strict=True))
 
 
-def _rewritten(
-    reading: Reading, axes: Sequence[_Axis], placed: _Placing, where: dict[int, int]
-) -> Reading:
+def _rewritten(reading: Reading, axes: Sequence[_Axis], placed: _Placing, where: dict[int, int]) -> Reading:
     """The reading with these sets, and with the numbers said of their members."""
     keys = frozenset(w for a in axes for own in a.names.keys for w in own)
     sizes = {(a.names.noun, a.size) for a in axes}
-    new = {f: replace(f, subjects=placed.get(f) or _unplaced(f, axes, where)) for f in reading.figures}
+    counted: dict[Figure, Figure] = {}
+    for before, f in itertools.pairwise(reading.figures):
+        latest = counted.get(before, before)
+        if f in placed and _goes_on(replace(latest, clause=before.clause, end=before.end), f):
+            counted[f] = replace(f, unit=latest.unit, noun=latest.noun)
+    new = {
+        f: replace(counted.get(f, f), subjects=placed.get(f) or _unplaced(f, axes, where))
+        for f in reading.figures
+    }
     groups = [
         Named(noun=a.names.noun, labels=a.names.labels, count=a.size, spans=(a.names.span,) * a.size)
         for a in axes
@@ -332,11 +374,22 @@ def _unplaced(figure: Figure, axes: Sequence[_Axis], where: dict[int, int]) -> t
 
 
 def _alone(figure: Figure, axes: Sequence[_Axis], where: dict[int, int]) -> tuple[str, ...]:
-    """The members of which a number is that fell into no place: those that its sentence alone names."""
+    """The members of which a number is that fell into no place: those that its sentence, or its part of it, names."""
     sentence = where.get(figure.start, -1)
     found = []
     for axis in axes:
-        whom = {m.member for m in axis.mentions if m.sentence == sentence}
+        inside = [m for m in axis.mentions if m.sentence == sentence]
+        marks = [w.end for w in axis.words if w.low == "," and w.end <= figure.start]
+        near = [m for m in inside if (marks[-1] if marks else 0) <= m.at < figure.start]
+        whom = (
+            {m.member for m in inside} if len({m.member for m in inside}) == 1 else {m.member for m in near}
+        )
         if len(whom) == 1:
             found.append(axis.names.labels[whom.pop()])
-    return tuple(found)
+    if found:
+        return tuple(found)
+    old = {content(w) for label in figure.subjects for w in label.lower().split()}
+    kept = [
+        label for a in axes for label, keys in zip(a.names.labels, a.names.keys, strict=True) if keys & old
+    ]
+    return tuple(kept) if len(kept) == 1 else ()

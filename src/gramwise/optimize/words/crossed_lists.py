@@ -74,6 +74,21 @@ def beside(
     return found
 
 
+def modified(words: Sequence[Word], content: Callable[[str], str]) -> list[list[list[Word]]]:
+    """Words that stand in front of one noun that comes back: "the weather model", "the pest model".
+
+    Args:
+        words: of the text.
+        content: the key of a word, empty for words that name nothing.
+    """
+    told: dict[str, dict[str, Word]] = {}
+    for before, noun in pairwise(words):
+        key, own = content(noun.low), content(before.low)
+        if key and own and before.sentence == noun.sentence and key != own:
+            told.setdefault(key, {}).setdefault(own, before)
+    return [[[w] for w in some.values()] for some in told.values() if len(some) > 1]
+
+
 def _names(between: Sequence[Word], content: Callable[[str], str]) -> list[Word]:
     """The words in front of a number that name something, from the last mark on."""
     marks = [k for k, w in enumerate(between) if w.low in _APART or not w.low[:1].isalpha()]

@@ -9,30 +9,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from .crossed_lists import beside, bracketed
+from .crossed_lists import beside, bracketed, modified
 from .reading.unitwords import singular
+from .reading.vocabulary import words as vocabulary
 from .statement import Figure, Reading
 
 _WORD = re.compile(r"[A-Za-z]\w*(?:['’-]\w+)*|[.!?;:,()\n\"'“”‘’|]|&")
-_STOP = frozenset(
-    """a an the and or & of in on at to for from by with as it its is are was be been being this that these those there
-    here they them their he him his she her i me my we us our you your which who whom what when where while whereas
-    whether either both each every all any some no not only also then than so if but can may must should would could
-    will shall has have had having do does did done takes take took taking uses use using used needs need needed draws
-    draw drawing costs cost consumes consume runs run running gets get goes go going same respectively per against
-    versus vs instead about around roughly just one two three four five six seven eight nine ten half first second
-    third last other another more most less least fewest up down out off over under within until before after between
-    during through most lowest smallest total energy power time carbon co2 co2e emissions grams gram watt watts joule
-    joules second seconds minute minutes hour hours day kwh wh mwh j kj mj w kw mw s ms min h g kg gb mb ghz mhz gbit mbit
-    kilowatt kilowatts milliseconds millisecond gigabytes gigabyte megabytes percent intensity grid electricity supply""".split()
-)
-_BREAKS = frozenset(
-    """is are was be been can may must should would could will shall has have had do does takes take uses use needs need
-    draws draw costs cost consumes consume runs run gets get which that so because while whereas who goes go""".split()
-)
+_STOP = vocabulary("crossed.stop")
+_BREAKS = vocabulary("crossed.breaks")
 _JOINTS = frozenset(("and", "or", "&", "versus", "vs", "nor"))
 _MOST_WORDS, _MOST_MEMBERS = 5, 8
-WHOSE = {"he": "he", "his": "he", "him": "he", "she": "she", "her": "she", "hers": "she", "my": "i", "mine": "i", "i": "i", "our": "we", "ours": "we", "we": "we", "your": "you", "you": "you", "their": "they", "theirs": "they"}  # fmt: skip
+_SHORT = 60  # a line that ends earlier was ended on purpose
+WHOSE = {
+    word: owner
+    for owner, said in (
+        ("he", ("he", "his", "him")),
+        ("she", ("she", "her", "hers")),
+        ("i", ("i", "my", "mine")),
+        ("we", ("we", "our", "ours")),
+        ("you", ("you", "your")),
+        ("they", ("their", "theirs")),
+    )
+    for word in said
+}
+"""Words that name an owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +69,33 @@ def lexed(reading: Reading) -> list[Word]:
     """The text as words, marks and numbers; ";" and line ends part sentences as full stops do."""
     text = reading.text
     spans = sorted((f.start, f.end) for f in reading.figures if f.unit or not f.noun)
-    spans += [(f.start, f.start + len(re.match(r"\S*", text[f.start :])[0])) for f in reading.figures if f.noun and not f.unit]  # type: ignore[index]
+    spans += [
+        (f.start, f.start + len(_first_word(text, f.start))) for f in reading.figures if f.noun and not f.unit
+    ]
     pieces = [(a, b, "#") for a, b in spans]
     inside = [False] * len(text)
     for a, b in spans:
         inside[a:b] = [True] * (b - a)
-    pieces += [
-        (m.start(), m.end(), m.group().lower()) for m in _WORD.finditer(text) if not inside[m.start()]
-    ]
+    pieces += [(m.start(), m.end(), m.group().lower()) for m in _WORD.finditer(text) if not inside[m.start()]]
     words: list[Word] = []
     sentence = 0
     for start, end, low in sorted(pieces):
-        ends = low in ("!", "?", ";", "\n") or (low == "." and not text[end : end + 1].strip())
+        ends = low in ("!", "?", ";") or (low == "." and not text[end : end + 1].strip())
+        ends = ends or (low == "\n" and not _wrapped(text, start))
         words.append(Word(low.removesuffix("'s").removesuffix("’s"), text[start:end], start, end, sentence))
         sentence += ends
     return words
+
+
+def _first_word(text: str, at: int) -> str:
+    return text[at:].split(maxsplit=1)[0]
+
+
+def _wrapped(text: str, at: int) -> bool:
+    """Whether a line end only wraps a sentence: a long line without a mark at its end, and no bullet behind it."""
+    line = text[text.rfind("\n", 0, at) + 1 : at].rstrip()
+    goes_on = not re.match(r"\s*([-*•|]|\d+[.)]\s|\n|$)", text[at + 1 :])
+    return len(line) > _SHORT and line[-1:] not in ".:;!?|" and goes_on
 
 
 def content(word: str) -> str:
@@ -101,8 +113,12 @@ def candidates(reading: Reading, words: Sequence[Word], like: Iterable[Sequence[
     """
     found = [*_known(reading), *_listed(words), *_quoted(reading, words)]
     for figures in like:
-        found += _recurring(words, figures)
-    phrased = bracketed(words) + [items for figures in like for items in beside(words, figures, content)]
+        found += [*_recurring(words, figures), *_in_turn(words, figures)]
+    phrased = (
+        bracketed(words)
+        + modified(words, content)
+        + [items for figures in like for items in beside(words, figures, content)]
+    )
     found += [names for items in phrased if (names := named(items)) is not None]
     unique: dict[tuple[frozenset[str], ...], Names] = {}
     for names in found:
@@ -119,7 +135,9 @@ def candidates(reading: Reading, words: Sequence[Word], like: Iterable[Sequence[
 
 def named(items: Sequence[Sequence[Word]], noun: str = "") -> Names | None:
     """The set of these phrases; None where one of them has no word of its own."""
-    held = [{k for w in item if (k := content(w.low))} for item in items]
+    held = [
+        {k for w in item for part in (w.low, *w.low.split("-")) if (k := content(part))} for item in items
+    ]
     keys = []
     for i, own in enumerate(held):
         others = set().union(*(h for j, h in enumerate(held) if j != i))
@@ -147,7 +165,10 @@ def _known(reading: Reading) -> list[Names]:
     for group in reading.groups:
         if len(group.labels) >= 2:
             at = [reading.text.lower().find(x.lower()) for x in group.labels]
-            items = [[Word(w.lower(), w, max(a, 0), max(a, 0) + 1, 0) for w in re.findall(r"[\w'-]+", x)] for a, x in zip(at, group.labels, strict=True)]
+            items = [
+                [Word(w.lower(), w, max(a, 0), max(a, 0) + 1, 0) for w in re.findall(r"[\w'-]+", x)]
+                for a, x in zip(at, group.labels, strict=True)
+            ]
             names = named(items) if all(items) else None
             if names is not None:
                 found.append(replace(names, labels=group.labels, noun=group.noun))
@@ -155,7 +176,7 @@ def _known(reading: Reading) -> list[Names]:
 
 
 def _listed(words: Sequence[Word]) -> list[Names]:
-    """Phrases that commas and a joint hold together: "the wedding, the hike and the concert", "his laptop or my tower"."""
+    """Phrases that commas and a joint hold together: "the wedding, the hike and the concert", "his PC or my tower"."""
     found: list[Names] = []
     for at, word in enumerate(words):
         if word.low not in _JOINTS:
@@ -189,7 +210,11 @@ def _headed(item: list[Word], others: Sequence[Sequence[Word]]) -> list[Word]:
     """The last phrase without what follows it behind a preposition that no other phrase has."""
     said = {w.low for other in others for w in other}
     for k, word in enumerate(item):
-        if k and word.low in ("in", "on", "at", "for", "to", "with", "from", "as", "by", "of") and word.low not in said:
+        if (
+            k
+            and word.low in ("in", "on", "at", "for", "to", "with", "from", "as", "by", "of")
+            and word.low not in said
+        ):
             return item[:k]
     return item
 
@@ -260,6 +285,23 @@ def _common(lines: Sequence[Sequence[Word]], m: int) -> list[Names]:
     if not m <= len(phrases) <= 8:
         return []
     return [names for some in combinations(phrases, m) if (names := named(some)) is not None]
+
+
+def _in_turn(words: Sequence[Word], figures: Sequence[Figure]) -> list[Names]:
+    """Phrases in front of the numbers of one sentence: "the bank sends 2000, the museum 500 and the agency 800"."""
+    starts = {f.start for f in figures}
+    found: list[Names] = []
+    for sentence in dict.fromkeys(w.sentence for w in words if w.start in starts and w.low == "#"):
+        line = [w for w in words if w.sentence == sentence]
+        numbers = [k for k, w in enumerate(line) if w.low == "#"]
+        leads = []
+        for before, at in zip([-1, *numbers], numbers, strict=False):
+            piece = line[before + 1 : at]
+            cut = max((k for k, w in enumerate(piece) if w.low in (",", "and", "but", "while")), default=-1)
+            leads.append(_lead(piece[cut + 1 :]))
+        names = named(leads) if len(leads) > 1 and all(leads) else None
+        found += [names] if names is not None else []
+    return found
 
 
 def _phrases(kept: Sequence[Word], line: Sequence[Word]) -> list[list[Word]]:

@@ -62,4 +62,4 @@ def pointed(sentence: Sequence[str]) -> dict[str, bool]:
         near = near | (said & _HERE_BESIDE)
     if near:
         far = far | (said & _THERE_BESIDE)
-    return {w: True for w in near} | {w: False for w in far}
+    return dict.fromkeys(near, True) | dict.fromkeys(far, False)

@@ -49,7 +49,7 @@ class Draft:
 
 @runtime_checkable
 class Formulator(Protocol):
-    """Turns words into a typed problem, or says what is missing, contradictory or out of scope; never invents a number."""
+    """Turns words into a typed problem, or says what is missing, clashes or is out of scope; invents no number."""
 
     name: str
     version: str

@@ -107,7 +107,7 @@ _SAID: Final = {
     ),
     "says_copies": (
         r"cop(y|ies)|replicas?|instances?|switched on|switch on|are on|be on|running|helpers?|tills|"
-        r"standby|idle|open"
+        r"standby|idle|open|awake|turned on|powered up|containers?|pods?|bring up|spin up|boot\w*"
     ),
     "says_fetched": (
         r"fetch\w*|download\w*|loaded?|pulled|brought|comes? (over|in from)|missing|every single time|"
@@ -213,9 +213,23 @@ def _measured(reading: Reading) -> set[str]:
     found |= _intensities(reading, kinds)
     found |= {mark for mark, (kind, least) in _COUNTED.items() if count[kind] >= least}
     found |= {mark for mark, pattern in _WRITTEN.items() if pattern.search(reading.text)}
-    if any(len(r.figures) >= 4 and _kind(r.figures[0]) in ("energy", "power") for r in reading.runs):
+    series = [
+        r for r in reading.runs if len(r.over) != len(r.figures)
+    ]  # a column of named things is no series
+    if any(len(r.figures) >= 4 and _kind(r.figures[0]) in ("energy", "power") for r in series):
         found.add("series_hours")
-    return found
+    return found | _columns(reading)
+
+
+def _columns(reading: Reading) -> set[str]:
+    """What the columns of named things say: each with its energy and its share of right answers, they are versions."""
+    told: dict[tuple[str, ...], list[str]] = {}
+    for run in reading.runs:
+        if len(run.over) == len(run.figures) > 1:
+            share = run.figures[0].unit == "percent"
+            told.setdefault(run.over, []).append("share" if share else _kind(run.figures[0]))
+    versions = any("share" in kinds and {"energy", "power"} & set(kinds) for kinds in told.values())
+    return {"lists_versions", "says_right"} if versions else set()
 
 
 def _kind(figure: Figure) -> str:

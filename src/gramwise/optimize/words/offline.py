@@ -29,20 +29,22 @@ from .assemble_lists import with_lists
 from .assemble_partner import attempt
 from .assemble_problem import questions_of, stated_limits, used_sources, write_problem
 from .assemble_scope import why_out_of_scope
-from .clashes import crossed_limits, impossible_limits, stated_twice
+from .clashes import crossed_limits, hopeless, impossible_limits, stated_twice
 from .crossed import rereadings
+from .crossed_checks import told_in_full
 from .doubt import ask_meaning, ask_sets, ask_units, ask_which, sure_clashes, unknown_units, waived
 from .excluded import excluding
 from .formulator import Answer, Draft, Status
 from .marks import nearest_families
 from .reading import read
-from .records import recorded
+from .records import all_told, recorded
 from .regroup import regroupings
 from .restated import without_restated
 from .rethink import Barred, rethought
 from .statement import Figure, Reading
 from .understood import quote, say_back
-from .unexplained import all_used, bare, unexplained, unplaced_sets
+from .unexplained import bare, unexplained, unplaced_sets
+from .unfounded import unfounded_limits
 
 NAME, VERSION = "offline-rule-based", "1"
 MOST_TRIED = 4
@@ -105,13 +107,22 @@ class OfflineFormulator:
         if declined:
             return "out_of_scope", Draft(status="out_of_scope", reason=declined)
         first = self._read_as(reading, answers)
-        if first[0] == "formulated" or answers:
+        if (first[0] == "formulated" and not self._unfounded(first[1], reading)) or answers:
             return first
         for other in (*recorded(reading), *rereadings(reading)):
             again = self._read_as(other, answers, afresh=False)
-            if again[0] == "formulated" and all_used(again[1].findings, other):
+            if again[1].problem is not None and again[0] == "formulated" and hopeless(again[1].problem):
+                continue
+            if self._unfounded(again[1], other):
+                continue
+            used = used_sources(again[1].problem) if again[1].problem is not None else set()
+            if again[0] == "formulated" and told_in_full(again[1], other) and all_told(other, used):
                 return again
         return first
+
+    def _unfounded(self, draft: Draft, reading: Reading) -> bool:
+        """Whether a number passes for a limit that no word sets."""
+        return draft.problem is not None and bool(unfounded_limits(draft.problem, reading, self._base))
 
     def _read_as(
         self, reading: Reading, answers: Sequence[Answer], *, afresh: bool = True
@@ -122,9 +133,7 @@ class OfflineFormulator:
             return "out_of_scope", Draft(status="out_of_scope", reason=self._unlike())
         return self._judge(best, reading, answers)
 
-    def _best(
-        self, reading: Reading, answers: Sequence[Answer], *, afresh: bool = True
-    ) -> _Candidate | None:
+    def _best(self, reading: Reading, answers: Sequence[Answer], *, afresh: bool = True) -> _Candidate | None:
         """The family that explains the text best, None where none explains enough of it."""
         author = Author(name=self.name, version=self.version)
         tried = []
@@ -138,7 +147,10 @@ class OfflineFormulator:
         whole = afresh or best is None or best.explained == 1.0
         if best is not None and not (whole and self._clean(best, reading, answers)):
             other = self._regrouped if afresh else self._another
-            best = other(tried, reading, answers) or self._rethought(tried, reading, answers) or best
+            found = other(tried, reading, answers)
+            if found is None and afresh:
+                found = self._rethought(tried, reading, answers)
+            best = found or best
         return best if best is not None and best.explained >= LEAST_EXPLAINED else None
 
     def _another(
@@ -211,7 +223,9 @@ class OfflineFormulator:
         cited = _cited(tried) | (used_sources(one.problem) if one.problem is not None else set())
         left = unexplained(tried, cited, reading, self._base, answers)
         wrong = len(tried.missing) + len(tried.open_groups) + 2 * len(tried.clashes) + len(left)
-        if wrong == 0 and not self._clean(one, reading, answers):
+        if wrong == 0 and not (
+            self._clean(one, reading, answers) and one.problem and not hopeless(one.problem)
+        ):
             wrong = 1
         return wrong, tuple(left)
 

@@ -10,8 +10,9 @@ then finds its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from .assemble_cues import stem
 from .assemble_quantity import unit_of
@@ -21,12 +22,13 @@ _LONGEST, _MOST_BLOCKS = 6, 3
 _STRONG, _WEAK = 3.0, 1.0
 _WORD = re.compile(r"[A-Za-z0-9][\w'+-]*")
 _CUT = re.compile(r"[:.;!?\n|](?=\s|$)|[(\n|]|\s[-*–—]\s|^\s*[-*]\s")
-_PLAIN = frozenset(
-    """a an the and or but if of for with at on in to by from is are was does do it its this that these those which
-    each every per one uses use takes take needs need draws draw reaches reach gets get has have costs cost runs run
-    spends spend consumes consume then while whereas would will only about as well our your my her his their she he we
-    they i you""".split()
-)
+_PLAIN_WORDS = """
+a an the and or but if of for with at on in to by from is are was does do it its this that these those which
+each every per one uses use takes take needs need draws draw reaches reach gets get has have costs cost runs run
+spends spend consumes consume then while whereas would will only about as well our your my her his their she he we
+they i you
+"""
+_PLAIN = frozenset(_PLAIN_WORDS.split())
 """Words that name nothing by themselves."""
 
 
@@ -67,6 +69,18 @@ def recorded(reading: Reading) -> tuple[Reading, ...]:
     if len(chosen) > 1:
         made.append(_rewritten(reading, chosen[:1]))
     return tuple(made)
+
+
+def all_told(reading: Reading, cited: Collection[str]) -> bool:
+    """Whether every number in a column and every limit has its place; a hypothesis is taken on no less.
+
+    Args:
+        reading: the text, read in another way.
+        cited: sources of what the problem uses.
+    """
+    columns = {f for r in reading.runs if len(r.over) == len(r.figures) for f in r.figures}
+    limits = {f for f in reading.figures if f.relation in ("at_most", "at_least")}
+    return all(f"text:{f.start}-{f.end}" in cited for f in columns | limits if f.value != 1 or f.unit)
 
 
 def _blocks(figures: Sequence[Figure], reading: Reading) -> Iterator[_Block]:
@@ -119,13 +133,15 @@ def _block(
     rows = tuple(tuple(some[k : k + width]) for k in range(0, len(some), width))
     before = figures[first - 1].end if first else 0
     spans = [(before, rows[0][0].start)]
-    spans += [(a[-1].end, b[0].start) for a, b in zip(rows, rows[1:], strict=False)]
-    inside = [text[a.end : b.start] for row in rows for a, b in zip(row, row[1:], strict=False)]
+    spans += [(a[-1].end, b[0].start) for a, b in pairwise(rows)]
+    inside = [text[a.end : b.start] for row in rows for a, b in pairwise(row)]
     worth = _mean(_parting(text[a:b]) for a, b in spans[1:]) - _mean(map(_parting, inside))
     known = _known(spans, reading)
+    if known is not None and len({x.lower() for x in known[0]}) < len(rows):
+        return None  # the same thing again
     named = known or _labels(spans, text)
-    if named is None or (worth + (1.0 if known else 0.0) <= 0 and width > 1):
-        return None
+    if named is None or (width == 1 and not known) or worth + (1.0 if known else 0.0) <= 0:
+        return None  # one number each and no names is too little to go by
     labels, places = named
     noun = _noun(labels, spans, text, reading)
     return _Block(rows, labels, places, noun, len(some) + 0.5 * width + 0.1 * worth)
@@ -165,7 +181,11 @@ def _labels(
         a, b = region[start][1], region[stop][2]
         found.append((text[a:b], (a, b)))
     labels = tuple(label for label, _ in found)
-    return (labels, tuple(span for _, span in found)) if len({x.lower() for x in labels}) == len(labels) else None
+    return (
+        (labels, tuple(span for _, span in found))
+        if len({x.lower() for x in labels}) == len(labels)
+        else None
+    )
 
 
 def _known(
@@ -179,13 +199,15 @@ def _known(
         for a, b in spans:
             region = reading.text[a:b].lower()
             at = {x: region.rfind(x.lower()) for x in group.labels}
-            told = [x for x in group.labels if at[x] >= 0 and re.search(rf"\b{re.escape(x.lower())}\b", region)]
+            told = [
+                x for x in group.labels if at[x] >= 0 and re.search(rf"\b{re.escape(x.lower())}\b", region)
+            ]
             if not told:
                 break
             label = max(told, key=lambda x: (at[x], len(x)))
             hits.append((label, (a + at[label], a + at[label] + len(label))))
         labels = tuple(x for x, _ in hits)
-        if len(hits) == len(spans) and len(set(labels)) == len(labels):
+        if len(hits) == len(spans):
             return labels, tuple(s for _, s in hits)
     return None
 
@@ -196,14 +218,12 @@ def _region(text: str, start: int, stop: int) -> list[list[tuple[str, int, int]]
     edges = [0, *(m.end() for m in _CUT.finditer(piece)), len(piece)]
     parts = [
         [(m[0], start + m.start(), start + m.end()) for m in _WORD.finditer(piece, a, b)]
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
     ]
     return [p[-8:] for p in reversed(parts) if p][:3]
 
 
-def _noun(
-    labels: Sequence[str], spans: Sequence[tuple[int, int]], text: str, reading: Reading
-) -> str:
+def _noun(labels: Sequence[str], spans: Sequence[tuple[int, int]], text: str, reading: Reading) -> str:
     """The noun of the names: the reader's, what is counted so many times, or what stands in front of the list."""
     for group in reading.groups:
         if group.noun and set(group.labels) >= set(labels):
@@ -233,7 +253,8 @@ def _rewritten(reading: Reading, blocks: Sequence[_Block]) -> Reading:
     kept = [
         g
         for g in reading.groups
-        if not g.labels or not any(x in names or {stem(w) for w in _WORD.findall(x)} & words for x in g.labels)
+        if not g.labels
+        or not any(x in names or {stem(w) for w in _WORD.findall(x)} & words for x in g.labels)
     ]
     gone = {x for g in reading.groups if g not in kept for x in g.labels} - names
     for f in reading.figures:

@@ -44,7 +44,9 @@ def regroupings(tried: Attempt, reading: Reading) -> tuple[tuple[Members, ...], 
         found += [(m,) for m in _others(group, own, tried, reading, told)]
         if group.implicit and own is not None and own.source != "structure" and _silent_apart(own, told):
             size = len(group.implicit)
-            found.append((Members(group.name, group.implicit, size, "structure", group.nouns[0], nouns=group.nouns),))
+            found.append(
+                (Members(group.name, group.implicit, size, "structure", group.nouns[0], nouns=group.nouns),)
+            )
     return tuple(dict.fromkeys(found))[:_MOST]
 
 
@@ -67,7 +69,7 @@ def _fewer(own: Members, told: Mapping[str, frozenset[str]]) -> Iterator[Members
     shared = [tuple(x for x in own.labels if kind in told.get(x, ())) for kind in kinds]
     for labels in sorted({*alike, *shared}, key=lambda some: (-len(some), some)):
         lost = [x for x in own.labels if x not in labels]
-        if labels and lost and all(told.get(x) for x in lost):
+        if labels and lost and all(told.get(x) for x in (*lost, *labels)):
             yield replace(own, labels=labels, size=len(labels))
 
 

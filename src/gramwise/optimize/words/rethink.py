@@ -54,8 +54,8 @@ def rethought(
                 return other
             if best is None or count < best[0]:
                 best = count, other, bars | step, rest
-        if best is None or best[0] >= wrong:
-            return None
+        if best is None or best[0] > wrong:
+            return None  # a step aside may open the way; one back does not
         wrong, now, bars, left = best
     return None
 
@@ -67,6 +67,16 @@ def _steps(tried: Attempt, left: tuple[Figure, ...]) -> Iterator[Barred]:
         symbol = array.symbol
         if any(into(f, symbol.unit) is not None for f in left):
             yield frozenset((symbol.name, f.start) for f in array.figures)
+    used = tried.used()
+    for name, array in tried.arrays.items():
+        if name in used or not any(f in left for f in array.figures):
+            continue
+        for (
+            other,
+            rival,
+        ) in tried.arrays.items():  # "uses 250 W", where "holding 100 Wh" was taken for its energy
+            if other in used and rival.figures and rival.symbol.index == array.symbol.index:
+                yield frozenset((other, f.start) for f in rival.figures)
     ways = tried.model.alternatives
     for own in ways:
         others = {n for names in ways for n in names} - set(own)

@@ -191,7 +191,9 @@ def _from_run(run: Run, frame: Frame) -> Offer:
     else:
         items = tuple(Item(f, _members(f, frame, ordinals=False)) for f in run.figures)
     if run.over and stepped(run, frame):
-        items = tuple(Item(i.figure, frozenset(w for w in i.at if not frame.members[w[0]].ordered)) for i in items)
+        items = tuple(
+            Item(i.figure, frozenset(w for w in i.at if not frame.members[w[0]].ordered)) for i in items
+        )
     told = len({i.at for i in items}) == n
     if told and (more := _heading(run.head, frame) - {g for i in items for g, _ in i.at}):
         placed = {w for g in more for w in _headed(run.head, frame) if w[0] == g}
@@ -236,13 +238,30 @@ def _bundled(offers: Sequence[Offer], symbols: Mapping[str, Symbol], lexicon: Le
         near = [i for i, b in enumerate(bundles) if _may_join(b, offer)]
         if len(near) > 1 or (near and _several(offer, offers)):
             near = [i for i in near if _alike(bundles[i], offer, symbols, lexicon)]
-        near = [i for i in near if not _mixed(bundles[i], offer) or _alike(bundles[i], offer, symbols, lexicon)]
+        near = [
+            i for i in near if not _mixed(bundles[i], offer) or _alike(bundles[i], offer, symbols, lexicon)
+        ]
         if near:
-            b = bundles[near[-1]]  # the most recent: lists go on before they start anew
-            bundles[near[-1]] = Offer((*b.items, *offer.items), b.head, b.row, b.over)
+            chosen = max(
+                near, key=lambda i: (_likeness(bundles[i], offer), i)
+            )  # the most recent: lists go on
+            b = bundles[chosen]
+            bundles[chosen] = Offer((*b.items, *offer.items), b.head, b.row, b.over)
         else:
             bundles.append(offer)
     return bundles
+
+
+def _likeness(bundle: Offer, offer: Offer) -> int:
+    """How many of the words right beside a figure stand right beside those of a bundle too."""
+    mine = _beside(offer.figure)
+    return max(len(mine & _beside(i.figure)) for i in bundle.items)
+
+
+def _beside(figure: Figure) -> set[tuple[str, str]]:
+    before = figure.before[-min(2, figure.own_before) :] if figure.own_before else ()
+    after = figure.after[: min(2, figure.own_after)]
+    return {("before", stem(w)) for w in before} | {("after", stem(w)) for w in after}
 
 
 def _several(offer: Offer, offers: Sequence[Offer]) -> bool:
@@ -375,7 +394,9 @@ def pair(
 
 
 def _is_barred(name: str, offer: Offer, barred: frozenset[tuple[str, int]]) -> bool:
-    return bool(barred) and ((name, -1) in barred or any((name, i.figure.start) in barred for i in offer.items))
+    return bool(barred) and (
+        (name, -1) in barred or any((name, i.figure.start) in barred for i in offer.items)
+    )
 
 
 def _beside_a_list(offer: Offer, offers: Sequence[Offer], frame: Frame) -> bool:
@@ -476,32 +497,56 @@ def fit(
     bare = not offer.figure.unit
     if bare and values[0] == 1.0 and symbol.relation != "any" and offer.figure.relation == "is":
         return None  # "one sample costs", "one job": a determiner
+    if (
+        bare
+        and not offer.figure.noun
+        and offer.figure.before[-1:] == ("the",)
+        and values[0] == int(values[0] or 0)
+    ):
+        return None  # "shared between the two": they were named before, and it is no amount
     if symbol.clock and evidence <= 0.0 and any(f.clock and f.relation == "is" for f in (offer.figure,)):
         return None
-    if symbol.clock and symbol.unit == "s" and any(
-        not i.figure.clock and v is not None and v <= 3600.0 for i, v in zip(offer.items, values, strict=True)
+    if (
+        symbol.clock
+        and symbol.unit == "s"
+        and any(
+            not i.figure.clock and v is not None and v <= 3600.0
+            for i, v in zip(offer.items, values, strict=True)
+        )
     ):
         return None  # "each is done within one hour" says how long it takes, not by when
     if symbol.default is not None and evidence <= 0.0:
         return None  # what usually goes without saying is only taken where it is named
     if symbol.shy and evidence <= 0.0 and not told_per_thing(offer.figure, symbol):
         return None
-    if bare and symbol.high == 1.0 and symbol.unit == "1" and (offer.figure.noun or values[0] == 1.0):
+    share = symbol.unit == "1" and symbol.high is not None and symbol.high <= 1.0
+    if bare and share and (offer.figure.noun or values[0] == 1.0):
         return None  # "one period" counts, it is no share
     if bare and symbol.unit in COUNTED and is_load(offer.figure, reading):
         evidence = max(evidence, 0.6)  # "1200 GPU-hours", where a GPU-hour takes 0.4 kWh
-    if bare and symbol.unit in COUNTED and symbol.relation == "any" and _done_at_a_rate(offer.figure, reading):
+    if (
+        bare
+        and symbol.unit in COUNTED
+        and symbol.relation == "any"
+        and _done_at_a_rate(offer.figure, reading)
+    ):
         evidence = max(evidence, 0.6)  # "1500 pages", where a printer does 400 pages an hour
     counting = symbol.unit in COUNTED and not bare and bool(PER_PERIOD.search(offer.figure.unit))
     if counting and evidence < 0.3:
-        if not offer.figure.noun:
+        if not offer.figure.noun and not (len(offer.items) > 1 and _covers(offer, symbol, frame)):
             return None
         evidence = 0.6  # "10 000 questions a day": the noun is counted, whatever it is
     cost = 1.0 - 0.8 * min(evidence, 1.25)
     if evidence == 0.0:
         told = len(offer.items) > 1 and _covers(offer, symbol, frame)  # one for each: the shape speaks
         counts = told and bare and bool(offer.figure.noun) and symbol.unit in COUNTED
-        cost += 0.1 if counts else 0.6 if bare else (-0.25 if alone else 0.1 if told else 0.25 if required else 0.45)
+        cost += (
+            0.1
+            if counts
+            else 0.6
+            if bare
+            else (-0.25 if alone else 0.1 if told else 0.25 if required else 0.45)
+        )
     if len(offer.items) > 1 and _covers(offer, symbol, frame):
         cost -= 0.2
     cost += 0.8 * against
@@ -534,14 +579,16 @@ def _covers(offer: Offer, symbol: Symbol, frame: Frame) -> bool:
 
 
 def _relation_cost(offer: Offer, symbol: Symbol) -> float:
-    figure = next((i.figure for i in offer.items if i.figure.relation in ("at_most", "at_least")), offer.figure)
+    figure = next(
+        (i.figure for i in offer.items if i.figure.relation in ("at_most", "at_least")), offer.figure
+    )
     limit = figure.relation in ("at_most", "at_least")
     if figure.relation == "is" and _LIMITING & set(offer.head):
         return -0.3 if symbol.relation == "at_most" else 0.3
     if symbol.bounded and figure.relation == "at_most":
         return -0.2
     if symbol.relation == "any":
-        if figure.relation == "at_most" and symbol.unit == "J":
+        if figure.relation == "at_most" and symbol.unit.partition("/")[0] == "J":
             return 0.9  # what may be used at most is not what is used
         return 0.3 if limit else 0.0
     if figure.relation == symbol.relation:
@@ -554,7 +601,16 @@ def _period_cost(offer: Offer, symbol: Symbol, frame: Frame) -> float:
     if symbol.unit not in (*COUNTED, "J") or not any(m.ordered for m in frame.members.values()):
         return 0.0
     ordered = any(frame.members[g].ordered for g in symbol.index)
-    hourly = ordered or any(w in cue for cue in (symbol.text, *symbol.cues) for w in ("hour", "period", "step"))
+    hourly = ordered or any(
+        w in cue for cue in (symbol.text, *symbol.cues) for w in ("hour", "period", "step")
+    )
+    if (
+        symbol.unit == "J"
+        and not ordered
+        and offer.figure.unit.endswith("Wh/h")
+        and "hour" not in symbol.text
+    ):
+        return 0.9  # "0.9 kWh per hour" is a power
     if PER_PERIOD.search(offer.figure.unit):
         return -0.3 if ordered else 0.0 if hourly and symbol.unit == "J" else 0.4
     bare = symbol.unit in COUNTED and ordered and not offer.figure.each and len(offer.items) == 1
@@ -608,7 +664,9 @@ def place(offer: Offer, index: Sequence[str], frame: Frame) -> list[tuple[Item, 
 
 def _positions(item: Item, index: Sequence[str]) -> list[dict[str, int]]:
     """Every combination of the members that a figure is told of: "3 each at A and B" is told of both."""
-    places = {g: sorted(p for at, p in item.at if at == g) for g in index if any(at == g for at, _ in item.at)}
+    places = {
+        g: sorted(p for at, p in item.at if at == g) for g in index if any(at == g for at, _ in item.at)
+    }
     return [dict(zip(places, chosen, strict=True)) for chosen in itertools.product(*places.values())]
 
 

@@ -9,7 +9,9 @@ problem that leaves such a number unused is another problem than the one describ
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from gramwise.optimize.knowledge.base import Base
@@ -19,7 +21,7 @@ from gramwise.optimize.typed.units import Unit, parse_unit
 
 from .assemble import Attempt, in_scope
 from .assemble_cues import Lexicon, stem, stems
-from .assemble_quantity import into, of_other_times, unit_of
+from .assemble_quantity import PER_PERIOD, into, of_other_times, unit_of
 from .doubt import waived
 from .formulator import Answer
 from .statement import Figure, Named, Reading
@@ -31,16 +33,23 @@ _HEART = tuple(
 _PERCENT, _HOUR = parse_unit("percent"), parse_unit("h")
 _LONG = ("day", "week", "month", "year")
 """Periods that stories tell: a warranty, a contract, the time since."""
+_VOLUME = re.compile(r"^(1|[a-z]+)/(h|day|week|month|year)$")
 _TOLD = 0.4
 """Evidence from which the words beside a number of another kind say what it is."""
 _SAME, _ABOUT = 2e-3, 3e-2
 _MOST_PARTS, _MOST_FIGURES = 3, 12
+_SUMMING_WORDS = "total together altogether all sum overall combined both whole makes adds entire"
+_SUMMING = frozenset(map(stem, _SUMMING_WORDS.split()))
 _THINGS = """
 heating heater radiator lamp lighting light bulb kettle coffee fridge refrigerator elevator lift boiler oven car van
 train flight commute rent salary printer television dishwasher advert poster award
 """
 _OTHER_THINGS = frozenset(map(stem, _THINGS.split()))
-_NEAR = 7
+_PEOPLE = frozenset(
+    map(stem, ("person", "people", "employee", "colleague", "child", "cat", "dog", "room", "floor"))
+)
+_NEAR, _LIST = 7, 4
+_MODAL = frozenset(("would", "could", "might"))
 _MOST_MEMBERS, _FIRST = 8, 3
 _SEVERAL = 3
 _STEPS = frozenset(
@@ -64,19 +73,26 @@ def unexplained(
     symbols = {s.name: s for s in scope if not s.flag}
     lexicon = Lexicon(symbols.values())
     used = [f for f in reading.figures if f"text:{f.start}-{f.end}" in cited]
-    amounts = _amounts(used, tried)
+    amounts, sums = _amounts(used, tried), _sums_of_few(used)
     context = [f for n in tried.model.context if n in tried.arrays for f in tried.arrays[n].figures]
     told = [base.symbols[a.about].unit for a in answers if a.about in base.symbols]
-    mute = _unheard(reading, cited)
-    return mute + [
+    mute = _unheard(reading, cited) + _unplaced_rows(tried, cited, symbols)
+    shares = _shares_of_several(reading)
+    return [f for f in mute if not waived(f, answers)] + [
         f
         for f in reading.figures
-        if (f.unit or (f.relation in ("at_most", "at_least") and not f.noun) or _some_of_a_set(f, tried))
+        if (
+            f.unit
+            or (f.relation in ("at_most", "at_least") and not f.noun)
+            or _some_of_a_set(f, tried)
+            or _share(f)
+        )
         and f not in used
+        and f not in mute
         and f not in context
         and not _excused(f, reading)
-        and _about_this(f, symbols, lexicon)
-        and not _restates(f, amounts)
+        and (_about_this(f, symbols, lexicon) or f in shares)
+        and not _restates(f, [*amounts, *sums] if _sums_up(f) else amounts)
         and not _counts_members(f, tried)
         and all(into(f, unit) is None for unit in told)
         and not waived(f, answers)
@@ -107,7 +123,29 @@ def all_used(findings: Iterable[Finding], reading: Reading) -> bool:
         reading: the text, read.
     """
     unused = {f.where.removeprefix("text:").split("-")[0] for f in findings if f.code == "W402"}
-    return all(str(f.start) not in unused or _excused(f, reading) for f in reading.figures)
+    return all(
+        str(f.start) not in unused
+        or _excused(f, reading)
+        or (not f.unit and stem(f.noun) in _PEOPLE)
+        or _counts_named(f, reading)
+        for f in reading.figures
+    )
+
+
+def _counts_named(figure: Figure, reading: Reading) -> bool:
+    """Whether a number only counts names, in a word that is a unit: "two batches", where two are named."""
+    unit = unit_of(figure)
+    plain = unit is not None and figure.unit.isalpha() and unit.same(parse_unit("1"))
+    return (
+        plain
+        and figure.relation == "is"
+        and figure.value in {len(g.labels) for g in reading.groups if g.labels}
+    )
+
+
+def _share(figure: Figure) -> bool:
+    """A bare number between 0 and 1: an accuracy, a score, a fraction."""
+    return not figure.unit and not figure.noun and 0.0 < figure.value < 1.0
 
 
 def _some_of_a_set(figure: Figure, tried: Attempt) -> bool:
@@ -125,9 +163,25 @@ def _unheard(reading: Reading, cited: Collection[str]) -> list[Figure]:
     return [
         f
         for told in nouns.values()
-        if len(told) >= _SEVERAL and not any(f"text:{f.start}-{f.end}" in cited for f in told)
+        if len(told) >= _SEVERAL and sum(f"text:{f.start}-{f.end}" in cited for f in told) <= 1
         for f in told
-        if f.relation in ("at_least", "at_most") and not _excused(f, reading)
+        if f.relation in ("at_least", "at_most")
+        and f"text:{f.start}-{f.end}" not in cited
+        and not _excused(f, reading)
+    ]
+
+
+def _unplaced_rows(tried: Attempt, cited: Collection[str], symbols: Mapping[str, Symbol]) -> list[Figure]:
+    """How often a day each member is used, as far as this found no place: one number for each is never told idly."""
+    sizes = {m.size for m in tried.frame.members.values() if m.size > 1}
+    rows = [o for o in tried.spare if len(o.items) in sizes and len({i.at for i in o.items} | {o.row}) > 1]
+    return [
+        item.figure
+        for offer in rows
+        if PER_PERIOD.search(offer.figure.unit)
+        and any(s.index and into(offer.figure, s.unit) is not None for s in symbols.values())
+        for item in offer.items
+        if f"text:{item.figure.start}-{item.figure.end}" not in cited and not of_other_times(item.figure)
     ]
 
 
@@ -165,8 +219,12 @@ def _excused(figure: Figure, reading: Reading) -> bool:
     """Whether the words say that the number is of another time or another thing."""
     near = {stem(w) for w in (*figure.before[-_NEAR:], *figure.after[:_NEAR])}
     order = any(a <= figure.start < b for a, b in reading.remarks)
+    if figure.value == 1 and reading.text[figure.start : figure.end].lower().startswith("once"):
+        return True  # "once a day" is how often, not how much
     rule = figure.value == 1 and "exactly" in figure.before[-2:]  # "exactly one server per job" is no amount
-    return rule or figure.clock or order or of_other_times(figure) or bool(near & _OTHER_THINGS)
+    listed = any(len(run.figures) >= _LIST and figure in run.figures for run in reading.runs)
+    other = not listed and (_of_another_time(figure) or bool(near & _OTHER_THINGS))
+    return rule or figure.clock or order or other
 
 
 def _counts_members(figure: Figure, tried: Attempt) -> bool:
@@ -176,13 +234,35 @@ def _counts_members(figure: Figure, tried: Attempt) -> bool:
     return figure.relation == "is" and figure.value in sizes and stems(figure.unit)[-1:] in nouns
 
 
+def _of_another_time(figure: Figure) -> bool:
+    """As `of_other_times`; "it would draw 50 Wh" tells what comes of a choice, and is of this time."""
+    plain = replace(
+        figure,
+        before=tuple(w for w in figure.before if w not in _MODAL),
+        after=tuple(w for w in figure.after if w not in _MODAL),
+    )
+    return of_other_times(figure) and of_other_times(plain)
+
+
+def _shares_of_several(reading: Reading) -> list[Figure]:
+    """A percentage of each of several names ("right in 60 % of cases, ... in 90 %"): whoever tells that means it."""
+    told = [f for f in reading.figures if f.unit == "percent" and len(f.subjects) == 1]
+    return told if len({f.subjects for f in told}) > 1 else []
+
+
 def _about_this(figure: Figure, symbols: Mapping[str, Symbol], lexicon: Lexicon) -> bool:
     """Whether the number measures what any carbon problem is about, or what the words say that this family takes."""
     unit = unit_of(figure)
     if unit is None or figure.unit in _LONG:
         return False
-    return any(unit.same(kind) for kind in _HEART) or any(
-        into(figure, s.unit) is not None and lexicon.evidence(n, figure) >= _TOLD for n, s in symbols.items()
+    volume = bool(_VOLUME.search(figure.unit)) and figure.value > 1  # "1,460 times a year" scales everything
+    return (
+        volume
+        or any(unit.same(kind) for kind in _HEART)
+        or any(
+            into(figure, s.unit) is not None and lexicon.evidence(n, figure) >= _TOLD
+            for n, s in symbols.items()
+        )
     )
 
 
@@ -194,17 +274,26 @@ def _amounts(used: Sequence[Figure], tried: Attempt) -> list[tuple[Unit, float]]
         for a in tried.arrays.values()
         if len(a.values) > 1 and not a.gaps
     ]
-    few = single[:_MOST_FIGURES]
-    parts = [
-        (some[0][0], math.fsum(v for _, v in some))
-        for n in range(2, _MOST_PARTS + 1)
-        for some in combinations(few, n)
-        if all(u.same(some[0][0]) for u, _ in some)
-    ]
     hours = [(_HOUR, _HOUR.to_base(m.size)) for m in tried.frame.members.values() if m.ordered]
     step = tried.arrays.get("dt")
     steps = [(parse_unit(step.symbol.unit), v) for v in step.values] if step is not None and hours else []
-    return [*single, *sums, *parts, *hours, *steps]
+    return [*single, *sums, *hours, *steps]
+
+
+def _sums_of_few(used: Sequence[Figure]) -> list[tuple[Unit, float]]:
+    """Sums of two or three used figures of one kind, in base units."""
+    single = [(u, u.to_base(f.value)) for f in used if (u := unit_of(f)) is not None and f.unit]
+    return [
+        (some[0][0], math.fsum(v for _, v in some))
+        for n in range(2, _MOST_PARTS + 1)
+        for some in combinations(single[:_MOST_FIGURES], n)
+        if all(u.same(some[0][0]) for u, _ in some)
+    ]
+
+
+def _sums_up(figure: Figure) -> bool:
+    """Whether the words say that the number is a sum: otherwise it equals one by chance."""
+    return bool(_SUMMING & {stem(w) for w in (*figure.before[-_NEAR:], *figure.after[:_NEAR])})
 
 
 def _restates(figure: Figure, amounts: Iterable[tuple[Unit, float]]) -> bool:

@@ -118,10 +118,30 @@ class Attacher:
                 blocks = self._blocks(here)
                 topic = [k for _, _, k in blocks[0]]
                 last = sentence
+            elif quantities and (opener := self._opener(first, mentions)):
+                self._say(quantities, opener, group)
             elif quantities:
                 if sentence - last <= 2 and self._in_order(quantities, group):
                     continue
                 self._carry(quantities, topic, group, heads, first, stop)
+
+    def _opener(self, first: int, mentions: list[Mention]) -> list[int]:
+        """ "- West: ... a day. Six at most.": the one member that opens the line of a later sentence, where the lines
+        of others open alike."""
+        begin = first
+        while begin and self.tokens[begin - 1].kind != "newline":
+            begin -= 1
+        if begin == first or not any(t.kind == "newline" for t in self.tokens):
+            return []
+        inside = {k for a, _, k in mentions if begin <= a < first}
+        opens = {k for a, _, k in mentions if self._opens_line(a)}
+        mine = {k for a, _, k in mentions if begin <= a < first and self._opens_line(a)}
+        return list(mine) if len(inside) == 1 and mine == inside and len(opens) > 1 else []
+
+    def _opens_line(self, at: int) -> bool:
+        while at and self.tokens[at - 1].text in ("-", "*", "+", "the", "The", "In", "At", "in", "at"):
+            at -= 1
+        return at == 0 or self.tokens[at - 1].kind == "newline"
 
     def _in_order(self, quantities: list[Quantity], group: list[int]) -> bool:
         """A list as long as the group, in the order in which its members were named."""
@@ -303,4 +323,4 @@ class Attacher:
 
     def _parted(self, block: list[Mention], quantity: Quantity) -> bool:
         between = [t.low for t in self.tokens[block[-1][1] : quantity.first]]
-        return any(w in (",", ";", "and", "but", "while") for w in between)
+        return any(w in (",", ";", ":", "and", "but", "while") for w in between)

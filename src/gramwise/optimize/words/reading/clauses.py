@@ -13,7 +13,7 @@ _SHORT = words("clauses.short")
 _BREAKS = frozenset(("while", "whereas", "but", "whilst"))
 
 
-_LISTED = re.compile(r"[ \t]*(?:[-*+•–]|\d+[.)])[ \t]")
+_LISTED = re.compile(r"[ \t]*(?:[-*+•–]|(?:[1-9]|1\d)[.)])[ \t]")
 _LABEL = re.compile(r"[ \t*-]*[^:,\n]{1,50}:[ \t]")
 
 

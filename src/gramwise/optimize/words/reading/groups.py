@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
@@ -24,6 +25,8 @@ _GRAMS = ("gCO2e", "kgCO2e", "mgCO2e", "tCO2e")
 _MASSES = ("g", "kg")
 _FILLERS = words("groups.fillers")
 _COMPARED = 12
+_COUNTED_OF = 3
+"""Numbers of one noun from which on they are told of several names: 300, 450 and 500 photos."""
 _LIKENESS = 0.4
 """Share of the kinds of numbers of two members that both must have to be of one kind."""
 _ENDING = words("groups.ending")
@@ -60,7 +63,16 @@ def _size(kept: list[Member], root: Callable[[int], int], k: int) -> int:
 
 
 def _merge(book: dict[str, Member]) -> None:
-    """ "workstation" is "borrowed workstation" where only one member ends so."""
+    """ "workstation" is "borrowed workstation" where only one member ends so; "big servers" are "a big server"."""
+    for key in list(book):
+        words = key.split()
+        one = " ".join((*words[:-1], singular(words[-1])))
+        others = [k for k in book if k != key and k.split()[:-1] == words[:-1]]
+        alike = [k for k in others if singular(k.split()[-1]) in GENERIC]
+        short = alike if book[key].label.endswith(" one") else []
+        other = one if one != key and one in book else short[0] if len(short) == 1 else ""
+        if other and len(words) > 1 and book[key].axis < 0 and book[key].place is None:
+            book[other].mentions.extend(book.pop(key).mentions)
     for key in [k for k in book if " " not in k]:
         label = book[key].label
         longer = [
@@ -94,7 +106,8 @@ def elide(tokens: list[Token], cuts: list[Piece], found: list[Quantity], kept: l
             if (
                 len(others) < len(gap)
                 and len(others) <= 6
-                and sum(w not in _LINKS | _FILLERS | _COPULA for w in others) <= (1 if len(others) < 4 or others[-1] == "at" else 0)
+                and sum(w not in _LINKS | _FILLERS | _COPULA for w in others)
+                <= (1 if len(others) < 4 or others[-1] == "at" else 0)
             ):
                 for quantity in found if target.listed >= 0 else [target]:
                     if quantity is target or (quantity.listed == target.listed and quantity.bare):
@@ -288,9 +301,9 @@ def _adjacent(tokens: list[Token], kept: list[Member]) -> Iterable[tuple[int, in
     for (_, stop, left), (first, _, right) in pairwise(spans):
         between = [t.low for t in tokens[stop:first] if t.kind != "newline"]
         links = [word for word in between if word in _LINKS]
-        if links and len(between) <= 4 and left != right and all(w in _LINKS | _FILLERS for w in between):
-            yield left, right
-        elif left != right and len(between) <= 9 and links and _parallel(tokens, spans, stop, first, left):
+        if (
+            links and len(between) <= 4 and left != right and all(w in _LINKS | _FILLERS for w in between)
+        ) or (left != right and len(between) <= 9 and links and _parallel(tokens, spans, stop, first, left)):
             yield left, right
 
 
@@ -329,9 +342,12 @@ def _owned(
 ) -> Iterable[tuple[int, str]]:
     """Each number's nearest member, and what it measures; a bare number or so many a day measures nothing."""
     spans = sorted((a, b, k) for k, member in enumerate(kept) for a, b in member.mentions)
+    rated = any(q.unit.startswith(_GRAMS) and q.unit.endswith("/kWh") for q in found)
+    said = Counter(q.noun for q in found if q.noun and not q.unit and q.relation == "is")
     at = 0
     for quantity in found:
-        if quantity.clock or (not quantity.unit and quantity.noun):
+        counts = bool(not quantity.unit and quantity.noun)
+        if quantity.clock or (counts and said[quantity.noun] < _COUNTED_OF):
             continue
         piece = cuts[quantity.clause]
         while at + 1 < len(spans) and spans[at + 1][0] < quantity.first:
@@ -350,7 +366,9 @@ def _owned(
         # "6 mWh for each request in Oslo, 5 mWh in Lille": what is counted is often left out for the second
         top, _, below = quantity.unit.partition("/")
         unit = top if below in COUNTED.values() else quantity.unit
-        yield owner, "" if plain else dimension(unit)
+        if unit in _GRAMS + _MASSES and rated:
+            unit = "gCO2e/kWh"  # "25 g per kWh" of one, and "90 g" of the next
+        yield owner, "#" + quantity.noun if counts else "" if plain else dimension(unit)
 
 
 def _apart(

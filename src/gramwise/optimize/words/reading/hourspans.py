@@ -16,7 +16,25 @@ _TO = (["to"], ["-"], ["until"], ["till"], ["and"], ["through"])
 _LEAST_PAIRS = 3
 _NEAR = 4
 _WHEN = ("by", "before", "until", "till", "after")
-_THEN = (".", ",", ";", "!", "?", ")", "sharp", "at", "or", "and", "but", "in", "on", "the", "so", "tomorrow", "\n")
+_THEN = (
+    ".",
+    ",",
+    ";",
+    "!",
+    "?",
+    ")",
+    "sharp",
+    "at",
+    "or",
+    "and",
+    "but",
+    "in",
+    "on",
+    "the",
+    "so",
+    "tomorrow",
+    "\n",
+)
 
 
 def hour_spans(tokens: list[Token], found: list[Quantity]) -> None:
@@ -37,12 +55,27 @@ def hour_spans(tokens: list[Token], found: list[Quantity]) -> None:
 
 def _bare_times(tokens: list[Token], found: list[Quantity]) -> None:
     """ "Out by 6 sharp", "not before 3": where the text tells times of day, a bare small number there is one."""
+    for k in range(len(found) - 1):
+        ahead = tokens[found[k].first - 1].low if found[k].first else ""
+        if (
+            ahead in ("between", "from")
+            and _pair(tokens, found, k)
+            and found[k + 1].bare
+            and _ends(tokens, found[k + 1])
+        ):
+            for quantity in found[k : k + 2]:
+                quantity.unit, quantity.clock = "h", True
     for quantity in found:
         words = [t.low for t in tokens[max(0, quantity.first - 2) : quantity.first]]
         after = tokens[quantity.last + 1].low if quantity.last + 1 < len(tokens) else "."
-        dated = bool(words) and words[-1] in _WHEN or (words[-1:] == ["at"] and after == "sharp")
-        if quantity.bare and quantity.value in range(25) and (after == "sharp" or (dated and after in _THEN)):
+        dated = bool(words) and words[-1] in _WHEN
+        if quantity.bare and _hour(quantity) and (after == "sharp" or (dated and after in _THEN)):
             quantity.unit, quantity.clock = "h", True
+
+
+def _ends(tokens: list[Token], quantity: Quantity) -> bool:
+    """Whether nothing that could be counted follows."""
+    return quantity.last + 1 >= len(tokens) or tokens[quantity.last + 1].low in _THEN
 
 
 def _goes_on(tokens: list[Token], found: list[Quantity], k: int) -> bool:

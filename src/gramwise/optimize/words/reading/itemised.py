@@ -54,7 +54,7 @@ def divided(found: Phrases) -> None:
         spans = [_opening(found, first, stop) for first, stop in parts]
         whole = [s for s in spans if s is not None]
         names = {" ".join(t.low for t in found.tokens[a:b]) for a, b in whole}
-        if len(whole) == len(parts) == len(names) and not any(_known(found, s) for s in whole):
+        if len(whole) == len(parts) == len(names) and not all(_known(found, s) for s in whole):
             for span in whole:
                 _name(found, span, "")
 
@@ -65,6 +65,11 @@ def _opening(found: Phrases, first: int, stop: int) -> Span | None:
         found.tokens[first].kind == "newline" or low(found.tokens, first) in ("and", "or")
     ):
         first += 1
+    colon = next((k for k in range(first, min(first + 7, stop)) if low(found.tokens, k) == ":"), None)
+    if colon is not None and not any(
+        k in found.heads and found.tokens[k].kind == "num" for k in range(first, colon)
+    ):
+        first = colon + 1  # "there are four: weed spotting, called 200 times a day; ..."
     span = found.phrase(first, stop)
     if (
         span is None

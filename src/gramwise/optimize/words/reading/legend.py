@@ -1,4 +1,4 @@
-"""Units that are told once for many numbers: "CI in g/kWh", "(energies in Wh, sizes in MB)", "all times are in minutes".
+"""Units that are told once for many numbers: "CI in g/kWh", "(energies in Wh, sizes in MB)", "times are in minutes".
 
 A bare number right behind the word for which the text gives a unit has that unit, wherever in the text it stands.
 """
@@ -17,7 +17,9 @@ _FAR = 4
 """Words before "in" that may name the quantity."""
 _BETWEEN = frozenset((":", "=", "is", "of", "are"))
 _BEFORE_UNIT = frozenset(("in", "as"))
-_VERBS = frozenset(("is", "are", "given", "stated", "measured", "all", "always", "listed", "both", "the", "values"))
+_VERBS = frozenset(
+    ("is", "are", "given", "stated", "measured", "all", "always", "listed", "both", "the", "values")
+)
 _STEPS = frozenset(("h", "hour", "day", "d", "week", "month", "year"))
 
 
@@ -62,10 +64,16 @@ def _told(tokens: list[Token], found: list[Quantity]) -> dict[str, str]:
         read = unit_at(tokens, at + 1)
         if read is None or read.scale != 1.0 or read.unit.startswith(("1/", "?")) or read.unit in _STEPS:
             continue
-        if read.stop < len(tokens) and tokens[read.stop].kind not in ("punct", "newline") and low(tokens, read.stop) != "and":
+        if (
+            read.stop < len(tokens)
+            and tokens[read.stop].kind not in ("punct", "newline")
+            and low(tokens, read.stop) != "and"
+        ):
             continue
         names = _names(tokens, at - 1)
-        carbon = read.mass and any(t.low in EMITTING or t.low in ("ci", "intensity") for t in tokens[max(0, at - 6) : read.stop + 2])
+        carbon = read.mass and any(
+            t.low in EMITTING or t.low in ("ci", "intensity") for t in tokens[max(0, at - 6) : read.stop + 2]
+        )
         for name in names:
             told.setdefault(name, as_carbon(read.unit) if carbon or "/kWh" in read.unit else read.unit)
     return told

@@ -30,12 +30,26 @@ _NOT = words("limits.not")
 _READY = frozenset(("ready", "done", "finished", "complete", "completed", "through", "over", "out", "served"))
 """Before "in" and behind a duty they make a deadline: "has to be ready in two hours"."""
 _ABLE = words("limits.able")
-_REFUSING = ("refus", "reject", "exclud", "forbid", "avoid", "bann", "declin", "disqualif", "prohibit", "veto", "rule")
+_REFUSING = (
+    "refus",
+    "reject",
+    "exclud",
+    "forbid",
+    "avoid",
+    "bann",
+    "declin",
+    "disqualif",
+    "prohibit",
+    "veto",
+    "rule",
+)
 """Beginnings of words that deny what lies beyond a limit, as "not" does: "we reject any site above 80 ms"."""
 _ENDS = frozenset((",", ".", ";", ":", "and", "or", "at"))
 
 
-_DOWNWARDS = frozenset(("less", "fewer", "lower", "smaller", "shorter", "earlier", "sooner", "worse", "weaker", "poorer"))
+_DOWNWARDS = frozenset(
+    ("less", "fewer", "lower", "smaller", "shorter", "earlier", "sooner", "worse", "weaker", "poorer")
+)
 _TAKING = frozenset(("take", "accept", "host", "accommodate", "absorb", "fit"))
 _TIMES = frozenset(("s", "ms", "us", "min", "h", "day", "week", "month", "year"))
 _BEFORE: dict[Relation, tuple[tuple[str, ...], ...]] = {
@@ -56,7 +70,9 @@ def mark(tokens: list[Token], found: list[Quantity], starts: list[int]) -> None:
         quantity.relation, used = _relation(tokens, quantity, left, stop)
         begin = starts[k]
         if k and _EACH & {t.low for t in tokens[found[k - 1].first : found[k - 1].last + 1]}:
-            begin = max(begin, found[k - 1].last + 1)  # "20 in each hour and 150 over the day": said of the 20
+            begin = max(
+                begin, found[k - 1].last + 1
+            )  # "20 in each hour and 150 over the day": said of the 20
         quantity.each = quantity.each or _each(tokens, quantity, begin, stop)
         quantity.negated = _negated(tokens, quantity, left, used)
     for left_q, right_q in pairwise(found):
@@ -87,7 +103,11 @@ def _relation(
     else:
         behind = quantity.last + 1
     inside = tuple(t.low for t in tokens[quantity.first : quantity.last + 1])
-    for name, pair in (("at_least", ("or", "more")), ("at_most", ("or", "fewer")), ("at_most", ("or", "less"))):
+    for name, pair in (
+        ("at_least", ("or", "more")),
+        ("at_most", ("or", "fewer")),
+        ("at_most", ("or", "less")),
+    ):
         if pair in pairwise(inside):
             return name, (quantity.first, quantity.first)  # type: ignore[return-value]
     after = tuple(low(tokens, behind + k) for k in range(4) if behind + k < stop)
@@ -150,13 +170,20 @@ def _only(words: list[str], after: tuple[str, ...], quantity: Quantity) -> bool:
 def _ruled_out(tokens: list[Token], quantity: Quantity, left: int, stop: int) -> bool:
     """ "More than 900 samples an hour are impossible": what lies above is denied."""
     ahead = [t.low for t in tokens[max(left, quantity.first - 3) : quantity.first]]
-    beyond = ahead[-1:] == ["than"] and ahead[-2:-1] and ahead[-2].endswith("er") and ahead[-2] not in _DOWNWARDS
-    if not beyond and not {"more", "over", "above", "beyond"} & set(ahead):
-        return False
+    beyond = (
+        ahead[-1:] == ["than"] and ahead[-2:-1] and ahead[-2].endswith("er") and ahead[-2] not in _DOWNWARDS
+    )
+    if (not beyond and not {"more", "over", "above", "beyond"} & set(ahead)) or {"least", "most"} & set(
+        ahead
+    ):
+        return False  # "when the hours are over at least 1 kWh must be left"
     behind = [low(tokens, at) for at in range(quantity.last + 1, min(stop, quantity.last + 9))]
-    told = [("impossible",), ("not", "possible"), ("not", "allowed"), ("forbidden",), ("not", "feasible"), ("out", "of", "the")]
-    told += [("unacceptable",), ("not", "acceptable"), ("is", "out"), ("are", "out"), ("too", "slow"), ("useless",), ("rejected",)]
-    told += [("left", "out"), ("dropped",), ("disqualified",), ("ineligible",), ("skipped",), ("cannot",), ("miss",), ("misses",)]
+    behind = behind[: next((k for k, word in enumerate(behind) if word in (".", ";")), len(behind))]
+    told = [("impossible",), ("not", "possible"), ("not", "allowed"), ("forbidden",), ("not", "feasible")]
+    told += [("out", "of", "the"), ("unacceptable",), ("not", "acceptable"), ("is", "out"), ("are", "out")]
+    told += [("too", "slow"), ("useless",), ("rejected",)]
+    told += [("left", "out"), ("dropped",), ("disqualified",), ("ineligible",), ("skipped",), ("cannot",)]
+    told += [("miss",), ("misses",)]
     told += [("excluded",), ("refused",), ("banned",), ("ruled", "out"), ("prohibited",)]
     return any(tuple(behind[k : k + len(t)]) == t for t in told for k in range(len(behind)))
 
@@ -190,7 +217,8 @@ def _hit(words: list[str], end: int, quantity: Quantity) -> tuple[Relation, int]
     size, name = best
     lead = words[max(0, end - size - 6) : end - size]
     phrase_text = " ".join(words[end - size : end])
-    refused = any(w.startswith(_REFUSING) and w not in ("rule", "rules") for w in words[max(0, end - size - 9) : end - size])
+    longer = words[max(0, end - size - 9) : end - size]
+    refused = any(w.startswith(_REFUSING) and w not in ("rule", "rules") for w in longer)
     if (
         (refused or any(word in _NOT | _NOBODY or word.endswith("n't") for word in lead))
         and size <= 2
@@ -216,7 +244,9 @@ def _hit(words: list[str], end: int, quantity: Quantity) -> tuple[Relation, int]
 
 def _spreading(before: list[str], behind: list[str]) -> bool:
     """Whether "over" is where something goes: "divide it over the three sites", "spread over 3 regions"."""
-    told = any(w.startswith(("split", "spread", "divid", "shar", "distribut", "plac", "alloc")) for w in before)
+    told = any(
+        w.startswith(("split", "spread", "divid", "shar", "distribut", "plac", "alloc")) for w in before
+    )
     return told or bool({"the", "our", "these", "all", "those"} & set(behind[:1]))
 
 

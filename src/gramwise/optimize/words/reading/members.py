@@ -74,7 +74,9 @@ def named(tokens: list[Token], found: list[Quantity], seeds: list[Member]) -> di
 
 def _counted(tokens: list[Token], found: list[Quantity]) -> set[int]:
     """Places of nouns right behind the number that counts them: "300 GPU-hours" names nobody."""
-    return {q.last + 1 for q in found if q.noun and not q.unit and singular(low(tokens, q.last + 1)) == q.noun}
+    return {
+        q.last + 1 for q in found if q.noun and not q.unit and singular(low(tokens, q.last + 1)) == q.noun
+    }
 
 
 def again(tokens: list[Token], book: dict[str, Member], taken: set[int]) -> None:
@@ -103,9 +105,43 @@ def add(book: dict[str, Member], label: str, noun: str, first: int, stop: int) -
 
 
 _VALUED = frozenset(
-    """size value number rate frequency speed power accuracy score quality rating grade mark error map f1
-    max maximum min minimum limit cap quota most least total pue budget capacity only about roughly
-    around exactly nearly""".split()
+    [
+        "size",
+        "value",
+        "number",
+        "rate",
+        "frequency",
+        "speed",
+        "power",
+        "accuracy",
+        "score",
+        "quality",
+        "rating",
+        "grade",
+        "mark",
+        "error",
+        "map",
+        "f1",
+        "max",
+        "maximum",
+        "min",
+        "minimum",
+        "limit",
+        "cap",
+        "quota",
+        "most",
+        "least",
+        "total",
+        "pue",
+        "budget",
+        "capacity",
+        "only",
+        "about",
+        "roughly",
+        "around",
+        "exactly",
+        "nearly",
+    ]
 )
 
 
@@ -117,7 +153,8 @@ def _identifier(token: Token, noun: str = "", lettered: frozenset[str] = frozens
         return token.text.isdigit() and len(token.text) <= 2
     return token.kind == "word" and bool(
         re.fullmatch(
-            r"[A-Z]|[A-Za-z]\d{1,2}|[b-hj-z]|I{1,3}|IV|VI{0,3}|One|Two|Three|Four|Five|Six", token.text.removesuffix("'s")
+            r"[A-Z]|[A-Za-z]\d{1,2}|[b-hj-z]|I{1,3}|IV|VI{0,3}|One|Two|Three|Four|Five|Six",
+            token.text.removesuffix("'s"),
         )
     )
 
@@ -130,6 +167,8 @@ def _numbered(tokens: list[Token], book: dict[str, Member], taken: set[int]) -> 
         noun = singular(token.low)
         if token.kind != "word" or at in taken or noun in _STOP or noun in _HOURS or len(noun) < 2:
             continue
+        if token.low.endswith("ed") and noun not in GENERIC:
+            continue  # "called 35 times"
         if noun in _VALUED:
             continue  # "batch sizes 2, 4 and 8" are values
         if unit_at(tokens, at) is not None and noun not in GENERIC:
@@ -154,6 +193,8 @@ def _numbered(tokens: list[Token], book: dict[str, Member], taken: set[int]) -> 
             if step == here + 1:
                 break
             here = step
+        if plural and len(marks) == 1 and tokens[marks[0][1]].kind == "num":
+            continue  # "small servers 15" numbers no server
         for mark, place in marks:
             seen.setdefault(noun, []).append(
                 (mark, at if not plural or len(marks) == 1 else place, place + 1)

@@ -56,7 +56,9 @@ def _at(tokens: list[Token], at: int) -> Number | None:
     return _words(tokens, at)
 
 
-_SMALL = frozenset(("the", "all", "our", "my", "these", "those", "only", "at", "with", "in", "of", "for", "than"))
+_SMALL = frozenset(
+    ("the", "all", "our", "my", "these", "those", "only", "at", "with", "in", "of", "for", "than")
+)
 
 
 def low(tokens: list[Token], at: int) -> str:
@@ -130,6 +132,16 @@ def _words(tokens: list[Token], at: int) -> Number | None:
     return _and_a_half(tokens, Number(total + part, first, last, word=True))
 
 
+def _opens_list(tokens: list[Token], last: int) -> bool:
+    """ "The milk model 30, 25 and 20 Wh": a number with two others behind it, and a word behind the last."""
+    at, more = last + 1, 0
+    while low(tokens, at) in (",", "and", "or") and at + 1 < len(tokens):
+        at += 1
+        if tokens[at].kind == "num":
+            at, more = at + 1, more + 1
+    return more >= 2 and tokens[at - 1].kind == "num" and low(tokens, at).isalpha()
+
+
 def _numbers_a_name(tokens: list[Token], at: int) -> bool:
     """ "Hall Two", "Plant One": a number word with a capital behind a noun with a capital is part of a name."""
     before = tokens[at - 1] if at else None
@@ -157,18 +169,56 @@ def _goes_on(tokens: list[Token], at: int, part: float, total: float) -> bool:
     return last in ("hundred", "thousand", "million") and following < 100
 
 
+_PART_WORDS = {
+    word: 1 / count
+    for count, word in {
+        2: "half",
+        3: "third",
+        4: "quarter",
+        5: "fifth",
+        6: "sixth",
+        8: "eighth",
+        10: "tenth",
+    }.items()
+}
+_BOUNDING = frozenset(
+    [
+        "least",
+        "most",
+        "than",
+        "exceed",
+        "over",
+        "above",
+        "below",
+        "under",
+        "beyond",
+        "to",
+        "minimum",
+        "maximum",
+    ]
+)
+
+
 def _special(tokens: list[Token], at: int) -> Number | None:
     """Halves, quarters, couples: "half an", "a quarter of an", "three quarters of", "a couple of", "twice"."""
     words = [low(tokens, at + step) for step in range(5)]
+    again = words[0] == low(tokens, at - 2) == "half" and low(tokens, at - 1) == "and"
+    if again or words[:3] == ["half", "and", "half"]:
+        return None  # "never half and half": a way of doing, and no amount
     shift = 1 if words[0] in ("a", "an", "one") else 0
     head = words[shift]
     rest = words[shift + 1 :]
     if (head in ("half", "quarter", "third") and (shift or head == "half")) or (
         shift and rest[:1] == ["of"] and head in ("fifth", "sixth", "eighth", "tenth")
     ):
-        value = {"half": 1 / 2, "quarter": 1 / 4, "third": 1 / 3, "fifth": 1 / 5, "sixth": 1 / 6, "eighth": 1 / 8}.get(
-            head, 0.1
-        )
+        value = {
+            "half": 1 / 2,
+            "quarter": 1 / 4,
+            "third": 1 / 3,
+            "fifth": 1 / 5,
+            "sixth": 1 / 6,
+            "eighth": 1 / 8,
+        }.get(head, 0.1)
         steps = shift
         if rest[:1] == ["of"] and rest[1:2] and rest[1] in ("a", "an"):
             steps += 2
@@ -183,6 +233,8 @@ def _special(tokens: list[Token], at: int) -> Number | None:
         elif head == "third" or (head == "quarter" and shift == 0):
             return None
         return Number(value, at, at + steps, word=True)
+    if shift and head in _PART_WORDS and low(tokens, at - 1) in _BOUNDING:
+        return Number(_PART_WORDS[head], at, at + 1, word=True)  # "at least a tenth", "no more than a third"
     if words[0] in NUMBER_WORDS and words[1] in ("quarters", "thirds", "fifths", "tenths"):
         value = NUMBER_WORDS[words[0]] / {"quarters": 4, "thirds": 3, "fifths": 5, "tenths": 10}[words[1]]
         steps = 3 if words[2] == "of" and words[3] in ("a", "an") else 1
@@ -203,13 +255,19 @@ def _is_name(tokens: list[Token], number: Number) -> bool:
     if before == "^":
         return True  # the exponent of a formula
     if number.word:
-        if first.low == "half" and last == number.first and after in ("takes", "costs", "uses", "needs", "is"):
+        if (
+            first.low == "half"
+            and last == number.first
+            and after in ("takes", "costs", "uses", "needs", "is")
+        ):
             return True  # "doing half takes 2 s"
         if before in ("first", "last", "other") and low(tokens, number.first - 2) in ("the", "all"):
             return not singular_unit(after)
         if number.value == 1 and first.low == "one" and low(tokens, number.first - 2) in ("the", "our", "my"):
             return before.isalpha() and before not in ("only", "exactly", "just", "at")  # "the quick one"
         if number.value == 1 and first.low == "one" and last == number.first:
+            if before == "for" and low(tokens, number.first - 2) in ("room", "space", "time", "place"):
+                return False  # "has room for one"
             return before in _PRONOUN_BEFORE or after in _PRONOUN_AFTER or not after.isalpha()
         return False
     glued = last + 1 < len(tokens) and tokens[last + 1].glued
@@ -229,7 +287,8 @@ def _is_name(tokens: list[Token], number: Number) -> bool:
         return True
     if _is_marker(tokens, number):
         return True
-    if before == "#" or (before in _NAMED_BY_NUMBER and number.value == int(number.value)):
+    named = before in _NAMED_BY_NUMBER and number.value == int(number.value)
+    if before == "#" or (named and not _opens_list(tokens, last)):
         return True
     if before == "." and low(tokens, number.first - 2) in ("no", "fig", "nr", "sec"):
         return True

@@ -103,7 +103,9 @@ class Phrases:
     def _adverb(self, at: int) -> bool:
         """ "Merely being on costs 1.1 kWh": a word in -ly in front of a verb or stop word names nobody."""
         word, follows = low(self.tokens, at), low(self.tokens, at + 1)
-        return len(word) > 5 and word.endswith("ly") and (follows in _STOP | _VERBS or follows.endswith("ing"))
+        return (
+            len(word) > 5 and word.endswith("ly") and (follows in _STOP | _VERBS or follows.endswith("ing"))
+        )
 
     def _verb(self, at: int) -> bool:
         word = low(self.tokens, at)
@@ -148,7 +150,11 @@ class Phrases:
             and head in GENERIC
             and (plural or low(self.tokens, span[0] - 1) in ("a", "an", "one"))
         )
-        if head == "one" and span[1] - span[0] > 1 and low(self.tokens, span[0]) not in ("other", "only", "first"):
+        if (
+            head == "one"
+            and span[1] - span[0] > 1
+            and low(self.tokens, span[0]) not in ("other", "only", "first")
+        ):
             return True  # "the quick one"
         if lone or head in ("one", "other", "former", "latter", "first", "second", "third", "two", "three"):
             return False
@@ -307,7 +313,8 @@ class Phrases:
                     self._list(at, piece.stop, piece.first)
 
     def _list(self, at: int, stop: int, start: int) -> None:
-        if low(self.tokens, at) in ("called", "named") and self.tokens[at + 1 : at + 2] and self.tokens[at + 1].kind == "num":
+        behind = self.tokens[at + 1 : at + 2]
+        if low(self.tokens, at) in ("called", "named") and behind and behind[0].kind == "num":
             return  # "called 35 times"
         spans, end = self._coordination(at + 1, stop)
         if len(spans) < 2 or any(not self._fit(span) for span in spans):
@@ -420,10 +427,12 @@ class Phrases:
                     continue
                 head = singular(name.split()[-1])
                 deed = name.split()[0].endswith("ing") and " " in name  # what is done is no machine
+                deed = deed and not any(
+                    low(self.tokens, a - 1) in ("the", "a", "an", "our") for a, _ in spans
+                )
                 for span in spans:
                     add(self.book, self._name(span), "" if deed else noun or self._kind(head), *span)
-                doing = name.split()[0].endswith("ing") and " " in name
-                if doing and self.book[name].axis < 0:
+                if deed and self.book[name].axis < 0:
                     self.book[name].axis = _LABELLED + 1 + sum(map(ord, unit))
 
     def _carrier(self, quantity: Quantity, before: Quantity | None) -> Span | None:

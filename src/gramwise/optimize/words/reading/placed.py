@@ -59,7 +59,11 @@ def _in_front(found: Phrases, quantity: Quantity) -> Span | None:
     for first in range(max(0, stop - 3), stop):
         ahead = low(found.tokens, first - 1)
         span = found.phrase(first, stop)
-        if span is not None and span[1] == stop and (not ahead.isalpha() or ahead in ("and", "or", "the", "our", "my")):
+        if (
+            span is not None
+            and span[1] == stop
+            and (not ahead.isalpha() or ahead in ("and", "or", "the", "our", "my"))
+        ):
             return span if _names(found, span) else None
     return None
 
@@ -69,6 +73,8 @@ def _behind(found: Phrases, quantity: Quantity) -> Span | None:
     at = quantity.last + 1
     if quantity.noun and singular(low(found.tokens, at)) == quantity.noun:
         at += 1
+    if low(found.tokens, at + 1) in _TYING and low(found.tokens, at).isalpha():
+        at += 1  # "4 copies fit in the annex"
     if low(found.tokens, at) not in _TYING:
         return None
     span = found.phrase(at + 1, min(at + 6, len(found.tokens)))
@@ -89,7 +95,11 @@ def _said(found: Phrases, span: Span) -> str:
 def _join(found: Phrases, spans: list[Span], axis: int) -> None:
     """One set of these names; nothing where all are known, or where a known name covers one only in part."""
     owners = [_known(found, span) for span in spans]
-    if any(len(own) > 1 for own in owners) or _agree(owners) or any(own and own[0].axis >= 0 for own in owners):
+    if (
+        any(len(own) > 1 for own in owners)
+        or _agree(owners)
+        or any(own and own[0].axis >= 0 for own in owners)
+    ):
         return
     for own, span in zip(owners, spans, strict=True):
         if own and own[0].label.lower() != _said(found, span):
@@ -97,7 +107,9 @@ def _join(found: Phrases, spans: list[Span], axis: int) -> None:
     members: list[Member] = []
     for own, span in zip(owners, spans, strict=True):
         if not own:
-            add(found.book, " ".join(t.text for t in found.tokens[slice(*span)]).removesuffix("'s"), "", *span)
+            add(
+                found.book, " ".join(t.text for t in found.tokens[slice(*span)]).removesuffix("'s"), "", *span
+            )
             own = [found.book[_said(found, span)]]
         members.append(own[0])
     nouns = {m.noun for m in members if m.noun}

@@ -20,16 +20,77 @@ _LINKS = words("quantities.links")
 _INDEXED = words("quantities.indexed")
 _FILLERS = words("quantities.fillers")
 _ENERGIES = frozenset(("J", "kJ", "mJ", "uJ", "Wh", "mWh", "kWh"))
-_SPENDS = frozenset("takes needs costs uses consumes requires burns draws eats adds".split())
-_HEDGES = frozenset("about around only just roughly some nearly another".split())
+_SPENDS = frozenset(
+    ["takes", "needs", "costs", "uses", "consumes", "requires", "burns", "draws", "eats", "adds"]
+)
+_HEDGES = frozenset(["about", "around", "only", "just", "roughly", "some", "nearly", "another"])
 _PURE = frozenset(("pue", "accuracy", "factor", "efficiency", "f1", "precision", "recall"))
 _TELLING = frozenset(
-    "= equals takes needs costs uses consumes requires serves handles draws manages answers processes burns is".split()
+    [
+        "=",
+        "equals",
+        "takes",
+        "needs",
+        "costs",
+        "uses",
+        "consumes",
+        "requires",
+        "serves",
+        "handles",
+        "draws",
+        "manages",
+        "answers",
+        "processes",
+        "burns",
+        "is",
+    ]
 )
-_OF_HOURS = frozenset("coming next one an per each every last following same busiest peak rush first whole".split())
+_OF_HOURS = frozenset(
+    [
+        "coming",
+        "next",
+        "one",
+        "an",
+        "per",
+        "each",
+        "every",
+        "last",
+        "following",
+        "same",
+        "busiest",
+        "peak",
+        "rush",
+        "first",
+        "whole",
+    ]
+)
 """Before "hour" they make it a span of time, so that a number behind it is none of an hour."""
 
 
+_TOLD_AFTER = frozenset(
+    [
+        "fit",
+        "fits",
+        "apply",
+        "exist",
+        "remain",
+        "suffice",
+        "available",
+        "allowed",
+        "possible",
+        "permitted",
+        "free",
+        "max",
+        "maximum",
+        "min",
+        "minimum",
+        "tops",
+        "altogether",
+        "overall",
+        "respectively",
+    ]
+)
+"""What is said of a number's things without naming them: "up to 4 fit", "5 available"."""
 _NO_NOUNS = frozenset(("more", "less", "fewer", "needed", "required", "taken", "made", "wanted", "necessary"))
 
 
@@ -80,13 +141,28 @@ def quantities(tokens: list[Token]) -> list[Quantity]:
         behind = quantity.last
         found.append(quantity)
     found = _articles(tokens, found)
+    found = _nothings(tokens, found)
     _shares(tokens, found)
     _numbered_hours(tokens, found)
     hour_spans(tokens, found)
     _enumerate(tokens, found)
     _nouns(tokens, found)
+    _some_of(tokens, found)
     _each_one(tokens, found)
     return _apiece(tokens, found)
+
+
+def _some_of(tokens: list[Token], found: list[Quantity]) -> None:
+    """ "Three of five picture books": both count books."""
+    for some, whole in pairwise(found):
+        between = tuple(t.low for t in tokens[some.last + 1 : whole.first])
+        if (
+            some.bare
+            and whole.noun
+            and not whole.unit
+            and between in (("of",), ("of", "the"), ("of", "our"), ("of", "these"))
+        ):
+            some.noun, some.listed = whole.noun, -1
 
 
 def _each_one(tokens: list[Token], found: list[Quantity]) -> None:
@@ -98,10 +174,43 @@ def _each_one(tokens: list[Token], found: list[Quantity]) -> None:
             at -= 1
         verb = low(tokens, at)
         article = low(tokens, at - 2)
-        if quantity.unit in _ENERGIES and not quantity.noun and verb in _SPENDS and article in ("a", "an", "one"):
+        if (
+            quantity.unit in _ENERGIES
+            and not quantity.noun
+            and verb in _SPENDS
+            and article in ("a", "an", "one")
+        ):
             noun = low(tokens, at - 1)
             if at - 2 >= floor and noun.isalpha() and noun == singular(noun) and noun not in _STOP:
                 quantity.noun, quantity.each = noun, True
+
+
+def _nothings(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
+    """ "0.8 kWh, 2 kWh, 0.3 kWh and nothing": in a list of measured figures "nothing" is one of them, zero."""
+    last = {q.last: q for q in found if q.unit and not q.clock}
+    first = {q.first: q for q in found if q.unit and not q.clock}
+    extra: list[Quantity] = []
+    for at, token in enumerate(tokens):
+        if token.low not in ("nothing", "nil", "none", "zero") or any(q.first <= at <= q.last for q in found):
+            continue
+        back, on = at - 1, at + 1
+        while back > 0 and low(tokens, back) in (",", "and", "then", "again"):
+            back -= 1
+        while low(tokens, on) in (",", "and", "then", "again"):
+            on += 1
+        beside = last.get(back) if back < at - 1 else None
+        ahead = first.get(on) if on > at + 1 else None
+        ends = low(tokens, at + 1) in ("", ".", ";", ")", "\n", "in", "for", "from", "after", "at")
+        likeness = beside is not None and any(
+            q.last == beside.first - 2 and q.unit == beside.unit for q in last.values()
+        )
+        if beside is not None and (ahead is not None or (ends and likeness)):
+            zero = Quantity(
+                0.0, beside.unit, at, at, token.start, token.end, per=beside.per, mass=beside.mass
+            )
+            extra.append(zero)
+            last[at] = zero
+    return sorted([*found, *extra], key=lambda q: q.first) if extra else found
 
 
 def _shares(tokens: list[Token], found: list[Quantity]) -> None:
@@ -110,11 +219,13 @@ def _shares(tokens: list[Token], found: list[Quantity]) -> None:
         ahead = {low(tokens, quantity.first - step) for step in (1, 2, 3)}
         spelt = all(t.kind == "word" for t in tokens[quantity.first : quantity.last + 1])
         part = 0 < quantity.value < 1 and spelt  # "half", "one tenth of what goes in"
-        quantity.pure = not quantity.unit and (part or bool(ahead & _PURE))
+        one = tokens[quantity.first].low == "one" and low(tokens, quantity.last + 1).isalpha()
+        one = one and quantity.last == quantity.first and low(tokens, quantity.last + 1) not in _STOP
+        quantity.pure = not quantity.unit and (part or one or bool(ahead & _PURE))
 
 
 def _apiece(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
-    """ "1 GPU-hour = 0.4 kWh", "one replica serves 40 a second": what follows is told per thing; the one is no number."""
+    """ "1 GPU-hour = 0.4 kWh", "one replica serves 40 a second": what follows is per thing; the one is no number."""
     kept = []
     for at, quantity in enumerate(found):
         after = found[at + 1] if at + 1 < len(found) else None
@@ -167,13 +278,33 @@ def _part_of_day(tokens: list[Token], number: Number) -> float | None:
     """ "Five in the evening", "11 at night": the hour of the day; None where no part of the day follows."""
     follows = [low(tokens, number.last + k) for k in (1, 2, 3)]
     part = follows[2] if follows[:2] == ["in", "the"] else "night" if follows[:2] == ["at", "night"] else ""
-    told = low(tokens, number.first - 1) in ("at", "by", "until", "till", "to", "and", "from", "before", "after", "-")
-    if not told or part not in _PARTS_OF_DAY or number.value != int(number.value) or not 1 <= number.value <= 12:
+    if follows[0] == "o'clock" and number.value == int(number.value) and 0 <= number.value <= 24:
+        return number.value
+    told = low(tokens, number.first - 1) in (
+        "at",
+        "by",
+        "until",
+        "till",
+        "to",
+        "and",
+        "from",
+        "before",
+        "after",
+        "-",
+    )
+    if (
+        not told
+        or part not in _PARTS_OF_DAY
+        or number.value != int(number.value)
+        or not 1 <= number.value <= 12
+    ):
         return None
     return number.value % 12 + (0 if part == "night" and number.value < 6 else _PARTS_OF_DAY[part])
 
 
-_TIMED = frozenset(("hour", "hours", "hourly", "slot", "slots", "period", "periods", "h", "step", "steps", "time"))
+_TIMED = frozenset(
+    ("hour", "hours", "hourly", "slot", "slots", "period", "periods", "h", "step", "steps", "time")
+)
 
 
 def _made(tokens: list[Token], number: Number) -> Quantity | None:
@@ -341,7 +472,11 @@ def _articles(tokens: list[Token], found: list[Quantity]) -> list[Quantity]:
             Quantity(value, read.unit, at, last, token.start, tokens[last].end, per=read.per, mass=read.mass)
         )
     inside = {at for q in extra for at in range(q.first, q.last + 1)}  # "a minute and a half" holds the half
-    return sorted([*(q for q in found if q.first not in inside), *extra], key=lambda q: q.first) if extra else found
+    return (
+        sorted([*(q for q in found if q.first not in inside), *extra], key=lambda q: q.first)
+        if extra
+        else found
+    )
 
 
 def _enumerate(tokens: list[Token], found: list[Quantity]) -> None:
@@ -392,6 +527,8 @@ def _range(tokens: list[Token], left: Quantity, right: Quantity, between: list[s
         return False
     if left.value > right.value and not left.clock and not (right.clock and not left.unit):
         return False
+    if left.clock and not right.clock and right.value > 24:
+        return False  # "20:00 - 410 g/kWh"
     start = low(tokens, left.first - 1)
     if between in (["to"], ["until"], ["till"], ["up", "to"], ["through"]):
         if right.clock and not left.unit:
@@ -491,6 +628,11 @@ def _nouns(tokens: list[Token], found: list[Quantity]) -> None:
     for quantity in found:
         if quantity.unit == "" and not quantity.clock and not quantity.noun:
             quantity.noun = noun_after(tokens, quantity.last + 1, heads)
+            word, after = low(tokens, quantity.last + 1), low(tokens, quantity.last + 2)
+            if word in _TOLD_AFTER:
+                quantity.noun = ""
+            elif quantity.value == 1 and quantity.noun == singular(after) != after and word == singular(word):
+                quantity.noun = word  # "one container copes": the verb is no noun
         elif quantity.per and not quantity.noun:
             quantity.noun = quantity.per
             quantity.each = True

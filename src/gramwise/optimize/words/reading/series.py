@@ -45,6 +45,9 @@ def units_ahead(tokens: list[Token], cuts: list[Piece], found: list[Quantity]) -
     """ "Intensity (g/kWh), slots 1 to 6: 400, 350, ...": a unit in front of a list of bare numbers is theirs."""
     taken = {at for q in found for at in range(q.first, q.last + 1)}
     tried: set[tuple[int, int]] = set()
+    for hour, value, later, bare in zip(found, found[1:], found[2:], found[3:], strict=False):
+        if hour.clock and later.clock and not value.clock and value.unit and bare.bare:
+            bare.unit, bare.mass = value.unit, value.mass  # "20:00: 410 g/kWh, 21:00: 395"
     for k, quantity in enumerate(found):
         if not quantity.bare or not (quantity.listed >= 0 or _clocked(tokens, found, k)):
             continue
@@ -82,9 +85,12 @@ def _ahead(tokens: list[Token], cuts: list[Piece], taken: set[int], quantity: Qu
     if quantity.clause and low(tokens, _last(tokens, cuts[quantity.clause - 1])) in (":", ")"):
         first = cuts[quantity.clause - 1].first
     for at in range(quantity.first - 1, max(first, quantity.first - 60) - 1, -1):
-        if low(tokens, at) not in ("(", "[", "in", ",") or at + 1 in taken:
+        if at + 1 in taken:
             continue
         read = unit_at(tokens, at + 1)
+        headed = read is not None and "/" in read.unit and low(tokens, read.stop) == ":"
+        if low(tokens, at) not in ("(", "[", "in", ",") and not headed:
+            continue
         if read is None or ("/" not in read.unit and low(tokens, at) not in ("(", "[")) or read.unit in STEPS:
             continue
         if read.scale != 1.0 or read.unit.startswith(("1/", "?")) or at + 1 >= quantity.first:
@@ -274,7 +280,10 @@ def _chain(spans: list[tuple[float, float, Quantity]]) -> Series | None:
     """ "From 22:00 to 1:00 it is 400, from 1:00 to 4:00 220": spans that follow each other without a gap."""
     if len(spans) < 2 or any(a[1] % 24 != b[0] % 24 for a, b in pairwise(spans)):
         return None
-    if any(begin % 1 or end % 1 for begin, end, _ in spans) or len({dimension(q.unit) for *_, q in spans}) > 1:
+    if (
+        any(begin % 1 or end % 1 for begin, end, _ in spans)
+        or len({dimension(q.unit) for *_, q in spans}) > 1
+    ):
         return None
     values = [q for begin, end, q in spans for _ in range(int((end - begin) % 24) or 24)]
     return Series(_even(values), "hour", spans[0][0]) if len(values) <= 48 else None

@@ -200,7 +200,16 @@ def _tabular(rows: list[list[Cell]], strict: bool) -> bool:
     )
 
 
-def _numeric(text: str) -> bool:
+def _parts(text: str) -> list[str]:
+    """The figures of a cell that holds several: "12 s, 60 J", "12 s / 60 J"; empty for any other cell."""
+    parts = re.split(r"\s*[,;/|&]\s+|\s+/\s*|\s+and\s+", text)
+    several = len(parts) > 1 and all(p and _numeric(p, alone=True) for p in parts)
+    return parts if several else []
+
+
+def _numeric(text: str, *, alone: bool = False) -> bool:
+    if not alone and _parts(text):
+        return True
     return bool(
         re.match(r"[-+~<≤>≥]?\s?[€$£]?\d[\d.,:eE+ -]*\s?[^\s\d]{0,14}(?:\s[^\s\d]{1,8})?$", text)
     ) or text in ("-", "n/a", "")
@@ -238,9 +247,17 @@ def _scale(text: str) -> float:
     """What a heading multiplies its numbers by: "capacity (million requests)", "samples (thousands)", "(x1000)"."""
     marks = [t.low for t in tokens(text.replace("_", " "))]
     for at, word in enumerate(marks):
-        if word in SCALES and not (at and marks[at - 1].isdigit()) and marks[max(0, at - 1)] not in ("per", "/"):
+        if (
+            word in SCALES
+            and not (at and marks[at - 1].isdigit())
+            and marks[max(0, at - 1)] not in ("per", "/")
+        ):
             return SCALES[word]
-        if word in ("x", "×") and at + 1 < len(marks) and marks[at + 1].replace(",", "") in ("1000", "1000000"):
+        if (
+            word in ("x", "×")
+            and at + 1 < len(marks)
+            and marks[at + 1].replace(",", "") in ("1000", "1000000")
+        ):
             return float(marks[at + 1].replace(",", ""))
     return 1.0
 
@@ -292,10 +309,16 @@ def _measures(text: str) -> bool:
 
 def _fill(table: Table, header: list[Cell] | None, body: list[list[Cell]], caption: str) -> None:
     first = header[0].text if header else ""
+    if header and len(header) > 2 and _long(body):
+        _fill_long(table, header, body)
+        return
     rows = [row[0] for row in body]
     columns = header[1:] if header else [Cell("", 0) for _ in body[0][1:]]
     if not header:
         columns = [Cell(caption, -1) for _ in body[0][1:]]
+    told = [cell.text for cell in columns]
+    if header and all(_parts(cell.text) for row in body for cell in row[1:]):
+        columns = [Cell(re.split(r"\s*[:(\[]", c.text)[0] or c.text, c.start) for c in columns]
     measured = [_measures(cell.text) for cell in columns]
     row_measures = [_measures(cell.text) for cell in rows]
     hours = _hours(first, rows)
@@ -330,6 +353,10 @@ def _fill(table: Table, header: list[Cell] | None, body: list[list[Cell]], capti
             subjects = (() if hours or transposed else (labels[r],)) + (
                 (names[c],) if crossed and not across else ()
             )
+            if parts := _parts(cell.text):
+                units = _part_units(told[c], len(parts))
+                line.append(_several(cell, parts, units, rows[r].text, columns[c].text, heading, subjects))
+                continue
             line.append(_entries(cell, unit, rows[r].text, columns[c].text, heading, subjects))
         grid.append(line)
     table.entries = [entry for line in grid for cell_ in line for entry in cell_]
@@ -337,7 +364,9 @@ def _fill(table: Table, header: list[Cell] | None, body: list[list[Cell]], capti
         # a quantity that numbers the rows, as a batch size or a clock, is one of their numbers
         own = _unit(first)
         firsts = [
-            e for r, c in enumerate(rows) for e in _entries(c, own, c.text, first, _words(first), (labels[r],))
+            e
+            for r, c in enumerate(rows)
+            for e in _entries(c, own, c.text, first, _words(first), (labels[r],))
         ]
         table.entries += firsts
         _column(table, firsts, labels, names, hours, transposed, False, 0)
@@ -356,10 +385,31 @@ def _fill(table: Table, header: list[Cell] | None, body: list[list[Cell]], capti
             )
     if crossed and not transposed:
         for k, line in enumerate(grid):
-            entries = [c[0] for c in line if c]
-            if len(entries) == len(names):
-                over = ("hour",) if across else tuple(names)
-                table.columns.append(Column(entries, over, tuple(_words(caption)) + _words(labels[k])))
+            for part in range(max((len(c) for c in line), default=0)):
+                entries = [c[part] for c in line if part < len(c)]
+                if len(entries) == len(names):
+                    over = ("hour",) if across else tuple(names)
+                    table.columns.append(Column(entries, over, tuple(_words(caption)) + _words(labels[k])))
+
+
+def _long(body: list[list[Cell]]) -> bool:
+    """Whether each row is a pair of names and its numbers: "intro, cluster, 300, 10"."""
+    pairs = [(row[0].text, row[1].text) for row in body]
+    words = all(text and not _numeric(text) for pair in pairs for text in pair)
+    several = [len({p[k] for p in pairs}) for k in (0, 1)]
+    return words and len(set(pairs)) == len(pairs) == several[0] * several[1] and min(several) > 1
+
+
+def _fill_long(table: Table, header: list[Cell], body: list[list[Cell]]) -> None:
+    for k in (0, 1):
+        cells = {row[k].text: row[k] for row in reversed(body)}
+        ordered = sorted(cells.items(), key=lambda item: item[1].start)
+        table.axes.append((_noun(header[k].text), [(name, c.start, c.end) for name, c in ordered]))
+    for c, head in enumerate(header[2:], start=2):
+        unit, heading = _unit(head.text), _words(head.text)
+        for row in body:
+            pair = (row[0].text, row[1].text)
+            table.entries += _entries(row[c], unit, pair[0], head.text, heading, pair)
 
 
 def _column(
@@ -400,11 +450,45 @@ def _entries(
                 quantity.unit, quantity.noun = counted[0].unit, counted[0].noun
         if quantity.mass and any(word in EMITTING for word in heading):
             quantity.unit = as_carbon(quantity.unit)
-        quantity.relation = relation
+        quantity.relation = (
+            relation if quantity.unit != "min" else _relation(cell.text, _without_min(heading))
+        )
         if ranged:  # "1-3": what is allowed
             quantity.relation = "at_least" if quantity is found[0] else "at_most"
         entries.append(Entry(quantity, row, column, heading, subjects))
     return entries
+
+
+def _part_units(heading: str, n: int) -> list[str]:
+    """The units of the figures of each cell, where the heading gives as many: "low (s / J)"."""
+    inside = re.search(r"[:(\[]\s*([^)\]]+)", heading)
+    parts = re.split(r"\s*[,;/|&]\s*|\s+and\s+", inside[1]) if inside else []
+    return [_unit(f"x ({part})") or _unit(f"x {part}") for part in parts] if len(parts) == n else [""] * n
+
+
+def _several(
+    cell: Cell,
+    parts: list[str],
+    units: list[str],
+    row: str,
+    column: str,
+    heading: tuple[str, ...],
+    subjects: tuple[str, ...],
+) -> list[Entry]:
+    """The figures of a cell that holds more than one."""
+    entries: list[Entry] = []
+    at = 0
+    for part, unit in zip(parts, units, strict=True):
+        at = cell.text.index(part, at)
+        entries += _entries(Cell(part, cell.start + at), unit, row, column, heading, subjects)
+        at += len(part)
+    return entries
+
+
+def _without_min(heading: tuple[str, ...]) -> tuple[str, ...]:
+    """The heading of a column of minutes, whose unit is no "minimum"."""
+    last = max((k for k, w in enumerate(heading) if w == "min"), default=-1)
+    return heading[:last] + heading[last + 1 :] if last >= 0 else heading
 
 
 def _relation(text: str, heading: tuple[str, ...]) -> Relation:
@@ -412,7 +496,21 @@ def _relation(text: str, heading: tuple[str, ...]) -> Relation:
         return "at_most"
     if text[:1] in ">≥" and text:
         return "at_least"
-    if any(w in heading for w in ("max", "maximum", "limit", "deadline", "cap", "most", "budget", "latest", "room", "headroom")):
+    if any(
+        w in heading
+        for w in (
+            "max",
+            "maximum",
+            "limit",
+            "deadline",
+            "cap",
+            "most",
+            "budget",
+            "latest",
+            "room",
+            "headroom",
+        )
+    ):
         return "at_most"
     return "at_least" if any(w in heading for w in ("min", "minimum", "least", "floor", "earliest")) else "is"
 

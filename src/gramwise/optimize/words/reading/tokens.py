@@ -121,7 +121,25 @@ _TOKEN = re.compile(
 
 
 _NUMBERED = frozenset(
-    ("hour", "slot", "period", "step", "interval", "job", "task", "site", "server", "node", "device", "camera", "client", "region", "zone", "user", "day")
+    (
+        "hour",
+        "slot",
+        "period",
+        "step",
+        "interval",
+        "job",
+        "task",
+        "site",
+        "server",
+        "node",
+        "device",
+        "camera",
+        "client",
+        "region",
+        "zone",
+        "user",
+        "day",
+    )
 )
 """Nouns whose members are numbered: digits behind them are a name, and no thousands follow."""
 

@@ -78,7 +78,7 @@ def _rows(
 
 
 def _chains(sentences: list[list[_Row]]) -> list[list[_Row]]:
-    """Longest stretches of rows alike: other names, equally many numbers, of the first row's kinds where they say one."""
+    """Longest stretches of like rows: other names, equally many numbers, of the kinds of the first row."""
     chains = []
     for rows in sentences:
         chain: list[_Row] = []

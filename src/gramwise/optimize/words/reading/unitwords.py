@@ -463,7 +463,9 @@ def _counted_rate(tokens: list[Token], at: int) -> UnitRead | None:
     if not below and not strange:
         return None
     known = COUNTED.get(noun)
-    of_time = bool(below) and all(part in _PERIODS for part in below)  # "voicemails/month" counts whatever they are
+    of_time = bool(below) and all(
+        part in _PERIODS for part in below
+    )  # "voicemails/month" counts whatever they are
     glued = begun[1] == "/" and not known and noun and not of_time
     if (
         strange

@@ -6,7 +6,7 @@ import re
 
 _LEAST = (
     r"(?:least|lowest|smallest|fewest|minimal|minimum|minimi[sz](?:e|es|ing|ed)|minimi[sz]ation|"
-    r"reduc(?:e|es|ing|tion)|cut(?:s|ting)?|lower(?:s|ing)?|keep(?:s|ing)?(?: down)?|as little|as few|"
+    r"reduc(?:e|es|ing|tion)|cut(?:s|ting)?|lower(?:s|ing)?|keep(?:s|ing)? down|as little|as few|"
     r"as low|low|less|lightest|shrink(?:s|ing)?|avoid(?:s|ing)?|sav(?:e|es|ing)|min\b|slash|limit(?:ing)?|drop|down)"
 )
 _CARBON = (
@@ -38,7 +38,8 @@ _PHRASES = {
     r"gentlest on the (?:climate|planet)|as green(?:ly)? as|as clean(?:ly)? as|"
     r"(?:kindest|easiest|best|gentlest|good) (?:for|on|to) the (?:climate|planet|environment|earth|air|atmosphere)|"
     r"the (?:climate|planet|atmosphere) (?:would )?(?:least|thank)|dirt(?:y|iest) air|least (?:dirty|polluting|harm)|"
-    r"(?:cares? (?:about|for)|caring (?:about|for)|mindful of|conscious of|for the sake of|spar(?:e|es|ing)|protect(?:s|ing)?) "
+    r"(?:cares? (?:about|for)|caring (?:about|for)|mindful of|conscious of|for the sake of|spar(?:e|es|ing)|"
+    r"protect(?:s|ing)?) "
     r"(?:the |our )?(?:climate|planet|environment|atmosphere|air)|(?:climate|planet)'s sake|"
     r"fewest gram\w*|smallest gram|least pollut\w+|pollut\w+ (?:the )?least|how green|greener|"
     r"emit(?:s|ting)? (?:the |as )?(?:least|little|less|fewest)|least smoke|least soot|gco2e? as (?:low|small|few)",
