@@ -36,7 +36,7 @@ SOLVED = [
     (  # what is counted tells clients from samples
         (
             "Pick at least two of the three clinics Aalen, Bremen and Chemnitz for each training round of federated "
-            "learning. Joining costs them 0.3, 0.8 and 0.4 kWh, and their electricity comes at 500, 90 and 220 gCO2e/kWh, "
+            "learning. Joining costs them 0.3, 0.8 and 0.4 kWh, and their electricity comes at 500, 90 and 220 gCO2e/kWh, "  # noqa: E501
             "in the same order. Which ones give the lowest emissions per round?"
         ),
         0.8 * 90 + 0.4 * 220,
