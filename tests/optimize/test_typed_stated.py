@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gramwise.optimize.typed.stated import Verdict, clean_factor, stated, vouches, within
+from gramwise.optimize.typed.stated import Verdict, clean_factor, mentioned, stated, vouches, within
 from gramwise.optimize.typed.stated_words import word_numbers
 from gramwise.optimize.typed.units import parse_unit
 
@@ -131,3 +131,11 @@ def test_long_texts_take_linear_time() -> None:
     for piece in ("1 000 ", "two and ", "1,", "- ", "9" * 30 + " ", "per ", "a "):
         short = seconds(piece * 400)
         assert seconds(piece * 3200) < 40 * max(short, 2e-3), piece
+
+
+def test_the_rest_of_a_unit_is_that_of_its_neighbour() -> None:
+    text = "The mill's grid has 0.06 kg CO2 per kilowatt-hour, the barn's 310 grams."
+    number = next(n for n in stated(text) if 310.0 in n.values)
+    assert vouches(number, 310.0, parse_unit("gCO2e/kWh"), mentioned(text)) == "holds"
+    assert vouches(number, 311.0, parse_unit("gCO2e/kWh"), mentioned(text)) != "holds"
+    assert vouches(number, 0.31, parse_unit("gCO2e/kWh"), mentioned(text)) != "holds"

@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from .stated_units import read_units
@@ -66,6 +67,7 @@ _HALF = re.compile(r" ?([½¼¾⅓⅔])")
 _FILLER = re.compile(r"(?: of)?(?: an?| the)?(?= )")
 _KG, _CYCLE, _GRAMS = BASES.index("kg"), BASES.index("cycle"), BASES.index("gCO2e")
 _SECOND = parse_unit("s")
+_NEAR = 40
 _FACTORS = (8.0, 24.0, 60.0, 100.0, 3600.0, 86400.0)
 
 
@@ -80,6 +82,7 @@ class Stated:
         clock: a time of day, in hours.
         word: written in letters; ``weak`` ones ("an", "no") count only inside a source.
         weak: see above.
+        prior: where the unit stands with a later number, that of the number before: "0.9 J, the van 3.1, and 40 kB".
     """
 
     start: int
@@ -89,6 +92,7 @@ class Stated:
     clock: bool = False
     word: bool = False
     weak: bool = False
+    prior: tuple[Unit, ...] = ()
 
 
 @lru_cache(maxsize=16)
@@ -128,7 +132,8 @@ def mentioned(text: str) -> tuple[tuple[Unit, bool], ...]:
     for word in _LETTERS.finditer(plain):
         for unit in read_units(plain, word.start()):
             key = unit.factor, unit.dims
-            sure = word.group() not in doubtful or (key in found and found[key][1])
+            # "g CO2e per kWh" is a unit, though "g" alone may be a letter.
+            sure = word.group() not in doubtful or "/" in unit.symbol or (key in found and found[key][1])
             found[key] = (unit, sure)
     return tuple(found.values())
 
@@ -145,7 +150,7 @@ def vouches(number: Stated, value: float, unit: Unit, around: Mentions = ()) -> 
         ``holds``; ``factor`` where a well-known conversion factor lies between them and the stated unit was not
         understood; ``unit`` where it was understood and the numbers do not agree in it; ``no``.
     """
-    readings = number.units or (None,)
+    readings = (*number.units, *number.prior) or (None,)
     verdicts = {
         _compare(n, read, value, unit, number, around if read is readings[0] else None)
         for n in _readings(number, unit)
@@ -201,6 +206,8 @@ def _compare(
     if alike(unit.dims, NONE):
         return "holds" if _close(n, value) else "unit"
     if around is not None and _part_of(dims, unit.dims):
+        if _with_its_rest(n * factor, base, unit, around):
+            return "holds"
         elsewhere = _elsewhere(n, base, unit, around)
         if elsewhere is not None:
             return elsewhere
@@ -219,6 +226,22 @@ def _elsewhere(n: float, base: float, unit: Unit, around: Mentions) -> Verdict |
     if any(_close(n * factor, base) for factor, _ in factors):
         return "holds"
     return "unit" if any(sure for _, sure in factors) else None
+
+
+def _with_its_rest(amount: float, base: float, unit: Unit, around: Mentions) -> bool:
+    """ "0.06 kg CO2 per kWh here, 310 grams there": the second is per kilowatt-hour too, though in another prefix."""
+    tops = {u.symbol: _as_declared(u, unit.dims)[1] for u, _ in around}
+    for other, _ in around:
+        above, stroke, _ = other.symbol.partition("/")
+        dims, factor = _as_declared(other, unit.dims)
+        if (
+            stroke
+            and above in tops
+            and alike(dims, unit.dims)
+            and _close(amount * factor / tops[above], base)
+        ):
+            return True
+    return False
 
 
 def _as_declared(read: Unit, wanted: Dimension) -> tuple[Dimension, float]:
@@ -322,14 +345,20 @@ def _with_units(text: str, found: list[Stated]) -> list[Stated]:
     """Each number with the unit behind it; in an enumeration, that of the number behind."""
     done: list[Stated] = []
     behind: Stated | None = None
+    lent: set[int] = set()
     for number in reversed(found):
         units = number.units or read_units(text, _behind(text, number))
         if not units and behind is not None and _enumerated(text, number, behind):
             units = behind.units
+            lent.add(number.start)
         made = replace(number, units=units)
         done.append(made)
         behind = made if not number.weak else behind
-    return done[::-1]
+    done.reverse()
+    for at, (before, number) in enumerate(pairwise(done), 1):
+        if number.start in lent and before.start not in lent and number.start - before.end <= _NEAR:
+            done[at] = replace(number, prior=before.units)
+    return done
 
 
 def _behind(text: str, number: Stated) -> int:
