@@ -5,8 +5,10 @@ Exit 2 where words are missing, clash or are about something else, 4 where nothi
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,22 +49,36 @@ def plan_words(
         )
     text = read_words(words, sys.stdin.buffer)
     check_place(out)
-    document = plan_from_words(
-        text,
-        formulator=formulator_of(formulator),
-        solver=solver,
-        answer=_ask if ask else None,
-        time_limit_s=time_limit_s,
-        seed=seed,
-        zone=zone,
-        out=out,
-    )
+    with _solvers_remarks_aside():
+        document = plan_from_words(
+            text,
+            formulator=formulator_of(formulator),
+            solver=solver,
+            answer=_ask if ask else None,
+            time_limit_s=time_limit_s,
+            seed=seed,
+            zone=zone,
+            out=out,
+        )
     show(document, words_view, as_json)
     code = EXITS[document["status"]]
     if code:
         raise typer.Exit(code)
     if not as_json and document["scenario"]:
         typer.echo(f"\nScenario: {document['scenario']}   Run it: gramwise simulate {document['scenario']}")
+
+
+@contextmanager
+def _solvers_remarks_aside() -> Iterator[None]:
+    """HiGHS now and then remarks on standard output, from C++ and past Python: it goes to standard error meanwhile."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _ask(question: Mapping[str, Any]) -> str | None:
