@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from typing import Any
@@ -20,9 +21,22 @@ from gramwise.optimize.offload.assignment import Assignment
 from gramwise.optimize.offload.case import Block
 from gramwise.optimize.offload.powers import Powers
 
+ABSENT, OWN = importlib.util.find_spec("jax") is None, "GRAMWISE_TEST_OWN_PROCESS"
 needs_jax = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="JAX is absent: pip install 'gramwise[learn]'"
+    ABSENT or OWN not in os.environ,
+    reason="JAX is absent: pip install 'gramwise[learn]'"
+    if ABSENT
+    else "run by test_in_a_process_of_its_own",
 )
+
+
+@pytest.mark.skipif(ABSENT or OWN in os.environ, reason="JAX is absent, or this is the process of its own")
+def test_in_a_process_of_its_own() -> None:
+    """JAX starts threads and warns at every fork from then on: tests that fork must not share its process."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(command, env={**os.environ, OWN: "1"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
 
 
 def test_absence_of_jax_names_the_install_command() -> None:
