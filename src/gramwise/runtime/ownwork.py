@@ -9,8 +9,6 @@ from gramwise.core.units import J_PER_KWH
 from gramwise.footprint.factors import factor
 from gramwise.grid.sources.annual import Annual
 
-_WORLD_LOW, _WORLD_HIGH = 20.0, 1000.0
-
 
 def own_work(cpu_s: float, zone: str | None, plan_g: float | None) -> dict[str, Any]:
     """Grams of ``cpu_s`` CPU seconds, with their interval, and what they are beside the plan's.
@@ -28,7 +26,8 @@ def own_work(cpu_s: float, zone: str | None, plan_g: float | None) -> dict[str, 
     grid = Annual().intensity(zone or "WORLD")
     low, high = grid.quantity.low, grid.quantity.high
     if zone is None:
-        low, high = _WORLD_LOW, _WORLD_HIGH
+        anywhere = factor("offload", "own.intensity_g_per_kwh")
+        low, high = anywhere.low, anywhere.high
     grams = cpu_s * watts.value * grid.quantity.value / J_PER_KWH
     return {
         "cpu_s": cpu_s,

@@ -276,7 +276,10 @@ def _lines(
             yield 'intensity_source = "the description that was planned"'
         busy_w = max(c.energy_j[i] for c in classes) or 1.0
         yield f"\n[devices.place-{node}]\nname = {json.dumps(label)}\nidle_w = 0.0\nbusy_w = {busy_w!r}"
-        yield 'source = "the plan: power above idle while its dearest job runs for its stand-in second"'
+        if any(c.energy_j[i] for c in classes):
+            yield 'source = "the plan: power above idle while its dearest job runs for its stand-in second"'
+        else:
+            yield 'source = "made up: the plan knows no joules here"'
     for made in classes:
         for node, joules in zip(nodes, made.energy_j, strict=True):
             yield f'\n[[costs]]\nmodel = "{made.name}"\nvariant = "stand-in"\nnode = "{node}"'

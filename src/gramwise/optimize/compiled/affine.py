@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..typed.dimension import reference_of
 from ..typed.findings import Refused
 from ..typed.nodes import Binary, Call, Node, Number, Power, Ref, Sum
 from .forms import Form, product_interval
-from .grid import ROOT, Grid, Grids, call, number, power, reference, unary
+from .grid import ROOT, Grid, Grids, call, number, power, unary
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Bools, Floats, Ints
@@ -286,7 +287,7 @@ class _Grounder:
             # 10^(x/10) is exp of x * ln 10 / 10
             scale = np.full(grid.n, np.log(10.0) / 10.0)
             made = self.columns.function("exp", (args[0].scaled(scale),))
-            return made.scaled(np.full(grid.n, reference(node.args[0], self.bound)))
+            return made.scaled(np.full(grid.n, reference_of(node.args[0], self.bound)))
         corners = self.grids.points(node) if node.name == "pwl" else ()
         return self.columns.function(node.name, args, corners=corners)
 

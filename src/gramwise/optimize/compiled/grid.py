@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..typed.dimension import reference_of
 from ..typed.findings import Refused
 from ..typed.nodes import Binary, Call, Node, Number, Power, Ref, Scope
 from ..typed.units import parse_unit
@@ -201,23 +202,6 @@ def power(base: Floats, exponent: float) -> Floats:
     return value
 
 
-def reference(node: Node, bound: Bound) -> float:
-    """What 0 decibels of a tree stand for: 1, or 0.001 J/s for dBm; sums multiply it, differences divide it."""
-    match node:
-        case Number():
-            unit = parse_unit(node.unit)
-            return unit.factor if unit.log else 1.0
-        case Ref():
-            held = bound.params.get(node.name) or bound.derived.get(node.name)
-            return held.unit.factor if held is not None and held.unit.log else 1.0
-        case Binary(op="+"):
-            return reference(node.left, bound) * reference(node.right, bound)
-        case Binary(op="-"):
-            return reference(node.left, bound) / reference(node.right, bound)
-        case _:
-            return 1.0
-
-
 def call(node: Call, args: list[Floats], grids: Grids) -> Floats:
     """A function of the closed list, element by element."""
     with np.errstate(all="ignore"):
@@ -233,7 +217,7 @@ def _call(node: Call, args: list[Floats], grids: Grids) -> Floats:
         case "pwl":
             return np.asarray(np.interp(args[0], *grids.points(node)))
         case "db_to_linear":
-            return np.asarray(reference(node.args[0], grids.bound) * 10.0 ** (args[0] / 10.0))
+            return np.asarray(reference_of(node.args[0], grids.bound) * 10.0 ** (args[0] / 10.0))
         case name:
             return unary(name, args[0])
 
