@@ -1,6 +1,6 @@
 """Closure completeness: the share of required formulas that are found from given symbols (generative planning, 7.5).
 
-``python -m evaluation.words.closure [--half dev|test] [--draws 40]`` prints it three times:
+``python -m evaluation.words.closure [--half dev|used|test] [--draws 40]`` prints it three times:
 
 - worked problems: the formulas that their families need with the numbers of the card;
 - filled families: each required symbol is traced back through formula cards drawn at random to symbols that nothing
@@ -133,7 +133,7 @@ def main() -> None:
     from .run import load
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--half", choices=("dev", "test"), default="dev")
+    parser.add_argument("--half", choices=("dev", "used", "test"), default="dev")
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--seed", type=int, default=6)
     chosen = parser.parse_args()

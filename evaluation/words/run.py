@@ -1,4 +1,4 @@
-"""The table of the evaluation: ``python -m evaluation.words.run [--half dev|test|both] [--json FILE] [--mutants]``.
+"""The table of the evaluation: ``python -m evaluation.words.run [--half dev|used|test|all] [--json FILE] [--mutants]``.
 
 Runs a formulator (the offline one, or ``--formulator package.module:Class``) and the retrieval over a half of the set,
 and with ``--mutants`` the equivalence test and the validator over faults put into the truths. What stands item by item
@@ -33,13 +33,15 @@ from .mutants import corrupt
 from .scores import Score, f1, interval, ratio, score
 
 HERE = Path(__file__).resolve().parent
+HALVES = ("dev", "used", "test")
+"""Tuned with; once for judging, since looked at and tuned with; for judging."""
 STATUSES = ("formulated", "needs_input", "contradiction", "out_of_scope")
 MUTANT_KINDS = (("drop",), ("flip",), ("unit_3600",), ("index",), ("unit_kind", "unit_prefix"))
 """Five faults an item; the last is a second unit mutant, since no item holds decibels, of either sort in turn."""
 
 
 def load(half: str) -> list[dict[str, Any]]:
-    """The items of ``dev`` or ``test``, after a look at their hash.
+    """The items of one of ``HALVES``, after a look at their hash.
 
     Raises:
         ValueError: the file is not the one that was frozen.
@@ -196,7 +198,7 @@ def _within(k: int) -> Callable[[Sequence[int]], float | None]:
 # ------------------------------------------------------------------ mutants
 
 
-def mutants(halves: Sequence[str] = ("dev", "test"), *, count: int = 40, seed: int = 6) -> dict[str, Any]:
+def mutants(halves: Sequence[str] = HALVES, *, count: int = 40, seed: int = 6) -> dict[str, Any]:
     """Five faults in each of ``count`` truths, evenly from the halves: who notices; and false alarms on all truths."""
     truths = {half: [d for d in load(half) if d["truth"]] for half in halves}
     rng = np.random.default_rng(seed)
@@ -287,13 +289,13 @@ def _made(name: str) -> Formulator:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--half", choices=["dev", "test", "both"], default="test")
+    parser.add_argument("--half", choices=["dev", "used", "test", "all"], default="test")
     parser.add_argument("--formulator", default="offline", help="offline, or package.module:Class")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--mutants", action="store_true", help="also the faults put into the truths")
     parser.add_argument("--details", action="store_true", help="item by item also for the test half")
     given = parser.parse_args(arguments)
-    halves = ["dev", "test"] if given.half == "both" else [given.half]
+    halves = [*HALVES] if given.half == "all" else [given.half]
     formulator = _made(given.formulator)
     out: dict[str, Any] = {
         "schema": "gramwise.words-evaluation/1",
@@ -308,7 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(f"{half} half, {formulator.name} {formulator.version}", figures)
         _print(f"{half} half, retrieval of the family", found)
         out["halves"][half] = {"formulation": figures, "retrieval": found}
-        if half == "dev" or given.details:
+        if half != "test" or given.details:
             out["halves"][half]["items"] = [asdict(s) for s in scores]
     if given.mutants:
         out["mutants"] = mutants()

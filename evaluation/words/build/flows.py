@@ -12,13 +12,15 @@ from .marks import Marked
 from .truth import Truth
 
 
-def starts(jobs: Sequence[str], hours: int) -> Made:
+def starts(jobs: Sequence[str], hours: int, *, windows: Sequence[tuple[int, int]] = ()) -> Made:
     """Jobs that run through once started, hour by hour.
 
     Keys: ``dur`` (job) whole hours; ``p`` (job) power, or ``e`` (job) energy of an hour, or ``et`` (job) energy of the
     whole run spread evenly; ``ci`` (hour); ``rel``, ``dl`` (job) first and last hour as positions; ``most`` at a time;
-    ``pcap`` power at a time; ``step`` the hour; ``not``: none.
+    ``pcap`` power at a time; ``step`` the hour. ``windows`` (job) are first and last hour where the text gives them by
+    the clock, whose numbers are no positions.
     """
+    open_ = [float(first <= h <= last) for first, last in windows for h in range(1, hours + 1)]
 
     def model(t: Truth) -> None:
         t.group("JOB", jobs)
@@ -28,6 +30,8 @@ def starts(jobs: Sequence[str], hours: int) -> Made:
         t.param("ci", "ci", "HOUR")
         for key in ("most", "pcap", "step"):
             t.param(key, key)
+        if windows:
+            t.pattern("open", "JOB HOUR", open_)
         t.variable("start", "JOB HOUR")
         hourly = "e[j]" if t.has("e") else "et[j]/dur[j]" if t.has("et") else "p[j]*step"
         runs = "k in HOUR where k <= h and h < k + dur[j]"
@@ -42,6 +46,8 @@ def starts(jobs: Sequence[str], hours: int) -> Made:
             t.require("whole", "logic", "j in JOB", "sum(h in HOUR) running[j,h]", "==", "dur[j]")
         if t.has("rel"):
             t.require("ready", "latency", "j in JOB", "sum(h in HOUR where h < rel[j]) start[j,h]", "==", "0")
+        if windows:
+            t.require("permitted", "latency", "j in JOB, h in HOUR", "running[j,h]", "<=", "open[j,h]")
         if t.has("most"):
             t.require("together", "capacity", "h in HOUR", "sum(j in JOB) running[j,h]", "<=", "most")
         if t.has("pcap"):
@@ -52,6 +58,8 @@ def starts(jobs: Sequence[str], hours: int) -> Made:
         dur = [round(v) for v in m.values["dur"]] * (size if len(m.values["dur"]) == 1 else 1)
         first = [round(v) for v in m.base("rel", size)] if "rel" in m else [1] * size
         last = [round(v) for v in m.base("dl", size)] if "dl" in m else [hours] * size
+        if windows:
+            first, last = [a for a, _ in windows], [b for _, b in windows]
         dirt = m.base("ci", hours)
 
         def each(j: int) -> float:
@@ -220,15 +228,15 @@ def battery(hours: int, *, back: bool = True) -> Made:
     """Charging and discharging hour by hour; surplus sun is lost, nothing is sold.
 
     Keys: ``load``, ``sun`` (hour) energy, ``ci`` (hour), ``size``, ``init`` (nothing where absent), ``ch``, ``dis``
-    most energy in an hour (or ``pc``, ``pd`` powers with ``step``), ``eta`` of charging, ``etd`` of discharging;
-    ``end`` at least at the end; ``back``: the end is no lower than the beginning.
+    most energy in an hour (or ``pc``, ``pd`` powers with ``step``), ``both`` where one number limits either; ``eta`` of
+    charging, ``etd`` of discharging; ``end`` at least at the end; ``back``: the end is no lower than the beginning.
     """
 
     def model(t: Truth) -> None:
         t.group("HOUR", hours, ordered=True)
         for key in ("load", "sun", "ci"):
             t.param(key, key, "HOUR")
-        for key in ["size", "init", "ch", "dis", "pc", "pd", "eta", "etd", "end", "step"]:
+        for key in ["size", "init", "ch", "dis", "both", "pc", "pd", "eta", "etd", "end", "step"]:
             t.param(key, key)
         if t.has("sun"):
             t.variable("spill", "HOUR", "real", "sun", t.marks.units["sun"])
@@ -247,7 +255,10 @@ def battery(hours: int, *, back: bool = True) -> Made:
         )
         follow = f"stored[h-1] + {gain}[h] - {loss}"
         t.require("follow", "energy", "h in HOUR where h > 1", "stored[h]", "==", follow)
-        for limit, what, named in (("ch", "charge", "ch"), ("dis", "discharge", "dis")):
+        for limit, what, named in (
+            *(("ch", "charge", "ch"), ("dis", "discharge", "dis")),
+            *(("both", "charge", "in"), ("both", "discharge", "out")),
+        ):
             if t.has(limit):
                 t.require(named + "_limit", "capacity", "h in HOUR", f"{what}[h]", "<=", limit)
         for limit, what in (("pc", "charge"), ("pd", "discharge")):
@@ -265,6 +276,8 @@ def battery(hours: int, *, back: bool = True) -> Made:
         eta, etd = (m.one(k) if k in m else 1.0 for k in ("eta", "etd"))
         most_in = m.one("ch") if "ch" in m else m.one("pc") * 3600.0 if "pc" in m else math.inf
         most_out = m.one("dis") if "dis" in m else m.one("pd") * 3600.0 if "pd" in m else math.inf
+        if "both" in m:
+            most_in, most_out = min(most_in, m.one("both")), min(most_out, m.one("both"))
         end = m.one("end") if "end" in m else init if back else 0.0
 
         # columns: grid, sun used, into the battery, out of it, for each hour

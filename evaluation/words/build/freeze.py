@@ -1,4 +1,4 @@
-"""Builds the two files of the set and their hashes: ``python -m evaluation.words.build.freeze [dev|test]``.
+"""Builds the files of the set and their hashes: ``python -m evaluation.words.build.freeze [dev|used|test]``.
 
 Each solvable item is solved twice, from the typed problem by SciPy and from the marked numbers by enumeration (or
 rational simplex) in plain Python. Nothing is written unless both agree to 1e-9 and the class counts are as planned.
@@ -109,5 +109,5 @@ def write(half: str) -> None:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["dev", "test"]:
+    for name in sys.argv[1:] or ["dev", "used", "test"]:
         write(name)

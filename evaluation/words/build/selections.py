@@ -216,8 +216,7 @@ def replace(boards: Sequence[str], years: int) -> Made:
     """In which year, if ever, each old board gives way to a new one.
 
     Keys: power ``po``, ``pn`` (board) over ``hrs`` in a year, or energy of a year ``eo``, ``en`` (board); ``emb``
-    (board) grams of a new one; ``ci`` (year); ``most`` replacements a year; ``all`` where every board must go by the
-    last year.
+    (board) grams of a new one; ``ci`` (year); ``most`` replacements a year, ``total`` over all the years.
     """
 
     def model(t: Truth) -> None:
@@ -226,7 +225,7 @@ def replace(boards: Sequence[str], years: int) -> Made:
         for key in ["po", "pn", "eo", "en", "emb"]:
             t.param(key, key, "BOARD")
         t.param("ci", "ci", "YEAR")
-        for key in ("hrs", "most"):
+        for key in ("hrs", "most", "total"):
             t.param(key, key)
         t.variable("x", "BOARD YEAR")
         old, new = ("eo[b]", "en[b]") if t.has("eo") else ("po[b]*hrs", "pn[b]*hrs")
@@ -237,6 +236,8 @@ def replace(boards: Sequence[str], years: int) -> Made:
         t.require("once", "logic", "b in BOARD", "sum(y in YEAR) x[b,y]", "<=", "1")
         if t.has("most"):
             t.require("pace", "budget", "y in YEAR", "sum(b in BOARD) x[b,y]", "<=", "most")
+        if t.has("total"):
+            t.require("purse", "budget", "", "sum(b in BOARD, y in YEAR) x[b,y]", "<=", "total")
 
     def check(m: Marked) -> float:
         size = len(boards)
@@ -251,6 +252,8 @@ def replace(boards: Sequence[str], years: int) -> Made:
             return used + (m.base("emb", size)[b] if when < years else 0.0)
 
         def allowed(pick: tuple[int, ...]) -> bool:
+            if "total" in m and size - pick.count(years) > m.one("total"):
+                return False
             return "most" not in m or all(pick.count(y) <= m.one("most") for y in range(years))
 
         return least_of(

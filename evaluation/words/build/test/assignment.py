@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the texts are wrapped as people wrap them
-"""Jobs to sites: the half for judging."""
+"""Which job runs at which site: the half for judging."""
 
 from __future__ import annotations
 
@@ -10,21 +10,30 @@ ITEMS = (
     Item(
         family="assignment",
         kind="plain",
-        level=3,
+        level=2,
         marked="""
-Grandpa's farm has five chores for thinking machines every evening: counting the sheep, reading the milk gauge, listening for coughing
-calves, watching the gate and guessing tomorrow's rain. Each chore is done wholly by one machine, and there are two: the barn box and the
-kitchen computer. Whichever does it, a chore eats the same: the sheep {ej=50||Wh} watt-hours, the milk gauge {ej=10} watt-hours, the calves
-{ej=35} watt-hours, the gate {ej=80} watt-hours and the rain {ej=25} watt-hours. The barn gets its electricity from the brook,
-{ci=20||g/kWh} grams of CO2 for each kilowatt-hour, the kitchen from the valley, {ci=290} grams. The barn box cannot watch the gate,
-because it has no wire to the camera there, and it can do at most {cap=2||job} chores in an evening; the kitchen
-computer can do up to {cap=5}. Who should do what, if we want to trouble the air with as little CO2 as possible?
+Ticket PATH-2217, requested by Pathology IT, priority normal
+
+We need a home for four analysis services by Monday. Candidates: the basement room under ward C, the Riverside colocation hall, the
+regional cloud. A service lives at one location, we do not run duplicates.
+
+Service / runs per week / kWh per run / memory it occupies
+Slide screening / {n=210||job} / {ej=0.35||kWh} / {mem=48||GB} GB
+Archive OCR / {n=40} / {ej=0.9} / {mem=32} GB
+Dose check / {n=600} / {ej=0.05} / {mem=24} GB
+Report drafting / {n=150} / {ej=0.28} / {mem=40} GB
+
+Location / grams CO2e per kWh / PUE / memory free
+Basement / {ci=140||g/kWh} / {pue=1.9} / {room=64||GB} GB
+Riverside / {ci=165} / {pue=1.25} / {room=96} GB
+Regional cloud / {ci=390} / {pue=1.12} / {room=512} GB
+
+The kWh per run are what the servers take and do not depend on the location; multiply by the PUE of the location to include cooling. Please
+place the services so that the weekly emissions come out lowest.
 """,
-        keep="cap",
         **assignment(
-            ["sheep", "milk gauge", "calves", "gate", "rain"],
-            ["barn box", "kitchen computer"],
-            forbid=[("gate", "barn box")],
+            ["Slide screening", "Archive OCR", "Dose check", "Report drafting"],
+            ["Basement", "Riverside", "Regional cloud"],
         ),
     ),
     Item(
@@ -32,68 +41,80 @@ computer can do up to {cap=5}. Who should do what, if we want to trouble the air
         kind="plain",
         level=1,
         marked="""
-MEC task offloading, binary assignment, 4 tasks, sites (device, BS, DC).
+Setting: one wearable hub H, one MEC server M, one core cloud C. Four inference tasks, indivisible, each executed exactly once on H, M or C.
 
-Task cycles: T1 {w=1.2||Gcycle} Gcycles, T2 {w=0.5} Gcycles, T3 {w=2.4} Gcycles, T4 {w=0.9} Gcycles.
-Input data: T1 {d=8||Mbit} Mbit, T2 {d=2} Mbit, T3 {d=3} Mbit, T4 {d=20} Mbit.
-CPU frequency: device {f=1.0||GHz} GHz, BS {f=3.0} GHz, DC {f=4.0} GHz. Power while computing: device {p=2||W} W, BS {p=15} W, DC {p=28} W.
-Uplink rate: to BS {rate@2=40||Mbit/s} Mbit/s, to DC {rate@3=10} Mbit/s. The device itself needs no transmission. Transmit power {ptx=0.8||W} W at
-the device; transmission energy counts at the device's intensity, {cih=400||g/kWh} gCO2e/kWh.
-Intensity: device {ci=400||g/kWh} gCO2e/kWh, BS {ci=250} gCO2e/kWh, DC {ci=45} gCO2e/kWh.
-Deadline (transmission plus computation) of every task: {lim=1.0||s} s. Minimise total CO2e of computation and transmission.
+Execution energy in J, columns H / M / C
+  keyword    {e=6.0||J} / {e=4.1} / {e=2.9}
+  pose       {e=9.0} / {e=7.5} / {e=6.0}
+  depth      {e=3.0} / {e=2.6} / {e=2.2}
+  superres   {e=5.2} / {e=4.4} / {e=3.1}
+
+End-to-end latency in ms (upload already in it), columns H / M / C, then the bound
+  keyword    {lat=40||ms} / {lat=25} / {lat=130}, bound {lim=100||ms}
+  pose       {lat=90} / {lat=45} / {lat=150}, bound {lim=100}
+  depth      {lat=70} / {lat=40} / {lat=120}, bound {lim=150}
+  superres   {lat=160} / {lat=75} / {lat=170}, bound {lim=200}
+
+Offloading to M or C costs the hub {eb=0.9||uJ/bit} µJ per uploaded bit; local execution uploads nothing. Uploads: keyword {d=0.4||Mbit} Mbit, pose {d=3.2} Mbit,
+depth {d=1.6} Mbit, superres {d=6.4} Mbit. The hub's upload energy is charged at {cih=510||g/kWh} gCO2e/kWh.
+
+Carbon intensity of execution: H {ci=510||g/kWh}, M {ci=300}, C {ci=35} gCO2e/kWh.
+
+Wanted: the placement with the least CO2e, execution plus upload, respecting the latency bounds.
 """,
-        **assignment(["T1", "T2", "T3", "T4"], ["device", "BS", "DC"], remote=["BS", "DC"]),
+        **assignment(["keyword", "pose", "depth", "superres"], ["H", "M", "C"], remote=["M", "C"]),
     ),
     Item(
         family="assignment",
         kind="long",
-        level=2,
+        level=3,
         marked="""
-Minutes of the site meeting, item 6: where the inspection programs run
+Aunt Philippa died last autumn at 88 and left us eleven shoeboxes of tapes. My niece found a program that takes the hiss out of old recordings, and
+after 6 weekends of copying we have everything on a disk in 4 heaps: the weddings, the letters (she spoke letters onto tape instead of
+writing them!), the concerts and the bedtime stories. Now each heap has to be put through the program once, the whole heap on one computer.
 
-Present: 9 of 11. The canteen will be closed from the 3rd to the 8th. Insurance asks for a list of all devices above 500 EUR.
+We may use Mum's computer, my brother's, or the one in the library. I borrowed a meter for 12 euros and tried a short piece everywhere, so I know roughly how much
+electricity every heap will want. The weddings: {e=1.2||kWh} kilowatt-hours at Mum's, {e=1.9} at my brother's, {e=1.4} in the library. The letters: {e=0.5} at Mum's,
+{e=0.8} at my brother's, {e=0.6} in the library. The concerts: {e=2.0} at Mum's, {e=3.1} at my brother's, {e=2.3} in the library. The stories: {e=0.8} at Mum's, {e=1.3} at
+my brother's, {e=0.9} in the library.
 
-Six inspection programs are started once per shift and each of them must be allotted to one of four computers. Ms Adeyemi reminded the
-meeting that the conveyor was sped up by 12 % in spring and that rejects are at 0.8 %; neither changes the programs.
+Mum's electricity comes with {ci=340||g/kWh} grams of CO2 for each kilowatt-hour. My brother lives 70 km further north, where it is {ci=190} grams. The library got a
+roof full of solar panels in 2023 and says {ci=60} grams. You would think everything should go to the library then, but they let us have their computer for
+just {cap@3=one|1|job} heap, and it must not be the concerts, since they are not allowed to handle recorded music. My brother takes {cap@2=two|2} heaps at most,
+he needs the machine for his thesis. Mum would take all {cap@1=four|4}.
 
-Energy of a program per shift does not depend on the computer except for the computer's own efficiency, expressed as a factor: Line PC {rel=1.0},
-Office server {rel=0.8}, Plant server {rel=0.7}, Head office {rel=0.6}. Before the factor is applied, the programs need: Seams {ej=3.0||kWh} kWh, Labels {ej=0.9} kWh,
-Colour {ej=1.6} kWh, Cracks {ej=4.2} kWh, Fill level {ej=0.7} kWh, Caps {ej=1.1} kWh.
-
-Electricity: Line PC {ci=180||g/kWh} g CO2e/kWh, Office server {ci=180} g CO2e/kWh, Plant server {ci=240} g CO2e/kWh, Head office {ci=330} g CO2e/kWh.
-
-Response time per item is {lats=5||ms} ms on the Line PC, {lats=30} ms on the Office server, {lats=45} ms on the Plant server and {lats=120} ms at
-Head office. Allowed: Seams {lim=20||ms} ms, Labels {lim=200} ms, Colour {lim=100} ms, Cracks {lim=35} ms, Fill level {lim=200} ms, Caps {lim=50} ms.
-
-The Line PC can host {cap=1||job} program, the Office server {cap=2}, the Plant server {cap=2}, Head office {cap=6}.
-
-Resolved: the allotment with the lowest emissions per shift will be taken. Next meeting in 5 weeks.
+Could somebody work out a plan for us, which heap on which computer, that keeps the CO2 down as far as it will go? (She had 3 cats, all called Brahms.)
 """,
         keep="cap",
         **assignment(
-            ["Seams", "Labels", "Colour", "Cracks", "Fill level", "Caps"],
-            ["Line PC", "Office server", "Plant server", "Head office"],
+            ["weddings", "letters", "concerts", "stories"],
+            ["Mum", "brother", "library"],
+            forbid=[("concerts", "library")],
         ),
     ),
     Item(
         family="assignment",
         kind="under",
-        level=2,
+        level=1,
         marked="""
-Please allot our three report generators to our two data rooms for the lowest emissions. Each generator runs in one room. Sales report needs
-1.2 kWh and the stock report needs 0.8 kWh in either room. The east room emits 95 g CO2e per kWh, the west room 410 g CO2e per kWh. The east
-room can host no more than two generators. The third generator is the tax report.
+Three training jobs have to be mapped to accelerator nodes, one node per job, at most two jobs per node, minimum gCO2e.
+
+- job sizes: A = 90 Tflop, B = 140 Tflop, C = 60 Tflop; energy of a job = size / node efficiency
+- node N1: 28 Gflop/J, 320 gCO2e/kWh
+- node N2: 45 Gflop/J, 505 gCO2e/kWh
+- node N3: 15 gCO2e/kWh, efficiency not benchmarked so far
 """,
-        questions=(("energy of the tax report", "kWh"),),
+        questions=(("energy efficiency of node N3", "Gflop/J"),),
     ),
     Item(
         family="assignment",
         kind="out",
-        level=1,
+        level=3,
         marked="""
-Assign 4 tasks to 3 servers such that the makespan is minimal. Processing times: 3, 5, 2 and 7 s on every server. The servers draw 100, 150
-and 200 W at 300 gCO2e/kWh, but neither energy nor emissions are of interest.
+We live in two rooms with a new baby and two computers, one in the bedroom and one in the kitchen. Tonight there are three things for them to do: render my animation (2 hours, 180 watts),
+index the photos (1 hour, 90 watts) and train my little drum machine (3 hours, 200 watts). The fans howl at up to 48 decibels. Which of them should do what so that it is as quiet
+as possible where the baby sleeps? Somebody told me that our electricity makes 260 grams of CO2 per kWh, but tonight only sleep counts.
 """,
-        why="The makespan is minimised, and emissions are said not to matter.",
+        why="Noise in the bedroom is minimised; carbon is set aside.",
     ),
 )

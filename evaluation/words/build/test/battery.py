@@ -10,67 +10,78 @@ ITEMS = (
     Item(
         family="battery",
         kind="plain",
-        level=3,
+        level=1,
         marked="""
-We live on a houseboat with a computer that never sleeps. It needs {load=1.4||kWh} kilowatt-hours of electricity in each hour. On the roof is a solar panel; tomorrow from nine in the morning it will
-bring, hour after hour, {sun=1||kWh}, {sun=2}, {sun=3}, {sun=2}, {sun=1}, {sun=0} and {sun=0} kilowatt-hours, and sun that we cannot use or store is wasted. Everything
-else we draw from the harbour's cable; in those seven hours a kilowatt-hour from it makes {ci=350||g/kWh}, {ci=300}, {ci=260}, {ci=280}, {ci=360}, {ci=430} and {ci=450} grams of CO2. Under the bench
-is a battery for at most {size=3||kWh} kilowatt-hours, with {init=0.5||kWh} in it at nine o'clock and, as a reserve for the night, at least {end=1||kWh} in it at the end of the seven hours. It can
-take at most {ch=1||kWh} kilowatt-hour in an hour and give at most {dis=1||kWh} in an hour. Nothing gets lost on the way in or out, and the harbour does not take electricity back. When to fill it and
-when to use it, for the least CO2?
+Battery dispatch for an edge cabinet with PV, deterministic, six slots, slot length {step=1||h} h.
+
+load [kWh]        {load=2.2||kWh}   {load=2.4}   {load=2.9}   {load=3.3}   {load=3.1}   {load=2.6}
+PV yield [kWh]    {sun=0||kWh}     {sun=1.5}   {sun=4.8}   {sun=5.2}   {sun=1.9}   {sun=0.1}
+grid [gCO2e/kWh]  {ci=410||g/kWh}   {ci=365}   {ci=220}   {ci=205}   {ci=390}   {ci=520}
+
+Storage: usable capacity {size=4||kWh} kWh; initial content {init=1.5||kWh} kWh; final content not below the initial content; charging power <= {pc=2||kW} kW and discharging power <= {pd=2.5||kW} kW, both at the terminals; charging efficiency
+{eta=0.93}; discharging efficiency {etd=0.95}.
+PV may be curtailed. No export. Minimise the emissions of grid imports.
 """,
-        **battery(7),
+        keep="step",
+        **battery(6),
     ),
     Item(
         family="battery",
         kind="plain",
-        level=1,
+        level=3,
         marked="""
-Storage scheduling without local generation, 8 hourly slots. Load: {load=10||kWh} kWh in every slot. Grid intensity by slot: {ci=180||g/kWh}, {ci=160}, {ci=240}, {ci=390}, {ci=420}, {ci=260}, {ci=310}, {ci=470} gCO2e/kWh.
-Energy capacity {size=15||kWh} kWh, initial state of charge 0, no terminal condition. Rated power {pc=6||kW} kW for charging and {pd=8||kW} kW for discharging; a slot lasts {step=1||h} h. Charging efficiency {eta=0.95}, discharging
-efficiency {etd=0.95}. Feeding back into the grid is not permitted. Minimise emissions of the energy imported.
+My sister-in-law keeps bees on a hill and has put a computer in the hut that listens to the hives. I am supposed to work out when her battery should be filled and when it should help out, for six hours from
+noon, so that as little CO2 as possible comes of it. Here is what I know.
+
+In the first hour the computer wants {load=180||Wh} watt-hours, then {load=180}, {load=200}, {load=260}, {load=300} and in the last hour {load=300}, because the bees come home and there is more to hear. Her solar panel gives {sun=420||Wh} watt-hours in the first hour, then {sun=350}, {sun=240},
+{sun=120}, {sun=30} and {sun=0}. Whatever the sun does not cover comes down the cable from the village: a kilowatt-hour of that means {ci=210||g/kWh} grams of CO2 in the first hour, then {ci=190}, {ci=230}, {ci=320}, {ci=480} and {ci=460}. Nobody takes spare electricity off
+her; it is simply lost. The battery has room for {size=600||Wh} watt-hours and has {init=100||Wh} watt-hours in it at noon; in any hour it can neither swallow nor hand out more than {both=250||Wh} watt-hours. It is so new that nothing
+gets lost inside. She wants at least {end=150||Wh} watt-hours left in it when the six hours are over.
 """,
-        keep="step",
-        **battery(8),
+        **battery(6),
     ),
     Item(
         family="battery",
         kind="long",
         level=2,
         marked="""
-Facility note on the new storage unit (circulate to: operations, sustainability, reception)
-
-The storage unit was delivered on pallet 3 with 2 keys and a guarantee of 10 years; it cost 9 400 EUR and weighs 260 kg. The parking spaces next to it must stay free. It is to be
-operated so that the footprint of the server room becomes as small as possible, in six four-hour blocks of a day.
-
-The server room consumes {load=16||kWh} kWh from midnight to 4:00, {load=16} kWh from 4:00 to 8:00, {load=28} kWh from 8:00 to 12:00, {load=30} kWh from 12:00 to 16:00, {load=26} kWh from 16:00 to 20:00 and {load=18} kWh
-from 20:00 to midnight. The roof delivers {sun=0||kWh}, {sun=4}, {sun=20}, {sun=36}, {sun=8} and {sun=0} kWh in these blocks; what cannot be used at once or stored is switched off. Grid figures, block by
-block: {ci=210||g/kWh}, {ci=230}, {ci=310}, {ci=270}, {ci=450} and {ci=400} g CO2e per kWh. The utility does not accept any feed-in.
-
-Storage unit: it holds {size=20||kWh} kWh; it is at {init=5||kWh} kWh at midnight and must again hold at least as much the following midnight. In one block it can be charged with {ch=12||kWh} kWh at most and discharged by
-{dis=12||kWh} kWh at most. Of the energy charged, {eta=92||percent} % is stored; discharging is free of losses. Noise: 41 dB at 1 m. Please send the plan for charging and discharging to Mr Lindqvist (room 114).
+[09:14] Marta: Did you get anywhere with the storage cabinet at the ferry terminal? Director wants a schedule with the lowest emissions before the 17th.
+[09:15] Henrik: Half way. It was delivered with 2 of the 3 fans, serial 88-1204, price 21 300 EUR. Fan number three comes next week, runs without it.
+[09:16] Marta: OK. What does the terminal use? Tickets, screens, the passenger counting?
+[09:21] Henrik: I worked in eight blocks of three hours, starting at midnight. Consumption in kWh, block by block: {load=9||kWh}, {load=10}, {load=22}, {load=26}, {load=27}, {load=31}, {load=24}, {load=12}.
+[09:22] Marta: And the solar roof?
+[09:24] Henrik: Same blocks, kWh: {sun=0||kWh}, {sun=3}, {sun=18}, {sun=41}, {sun=38}, {sun=12}, {sun=1}, {sun=0}. We have no permission to sell, so the excess goes to waste unless we store it.
+[09:24] Marta: Grid?
+[09:27] Henrik: In g CO2e per kWh, again the eight blocks: {ci=160||g/kWh}, {ci=170}, {ci=290}, {ci=240}, {ci=230}, {ci=380}, {ci=440}, {ci=300}. Last year's average was 271 but we don't need that one.
+[09:29] Marta: What can the cabinet do?
+[09:33] Henrik: It stores {size=30||kWh} kWh. Starts the day with {init=6||kWh} kWh in it, and it must have at least {end=8||kWh} kWh in it at the end of the day, for the night watchman. No more than {ch=15||kWh} kWh into it per block, and no more than {dis=12||kWh} kWh
+out of it per block. Losses: {eta=90||percent} % of what goes in gets stored, {etd=96||percent} % of what is taken out of the store arrives at the terminal.
+[09:34] Marta: "No more than 15 in" is measured at the plug, before losses?
+[09:34] Henrik: Yes, and the 12 out is what the terminal receives.
+[09:36] Marta: Good. Warranty is 6 000 cycles, so don't worry about wear. Ferry 402 is late again, 35 minutes.
+[09:37] Henrik: So: when to charge and when to discharge, for the lowest emissions over that day. I'll pass it on.
 """,
-        **battery(6),
+        **battery(8),
     ),
     Item(
         family="battery",
         kind="under",
-        level=2,
+        level=3,
         marked="""
-Please plan the battery of our shop for the smallest footprint over four periods. The shop consumes 5 kWh in each period. The grid emits 150, 300, 200 and 500 g CO2e per kWh in the
-four periods. The battery can be charged by 4 kWh and discharged by 4 kWh in a period at most; it is lossless, empty at the beginning, and nothing can be fed back. There is no solar power. How much it can
-hold I would have to look up.
+I have bought a second-hand battery for our garden railway and its control computer, and I'd like to use it so that we cause as little CO2 as we can. It can hold 2 kilowatt-hours, is empty to begin with, loses nothing,
+and in one hour it takes in at most 1 kilowatt-hour and gives out at most 1. I looked at four hours: the mains stands at 320, 140, 260 and then 510 grams of CO2 per kilowatt-hour. We have no solar panel, and we can't send anything back
+into the mains. What the railway and the computer use up in an hour I don't know, the label has come off.
 """,
-        questions=(("capacity of the battery", "kWh"),),
+        questions=(("consumption of the load in each hour", "kWh"),),
     ),
     Item(
         family="battery",
         kind="out",
-        level=3,
+        level=2,
         marked="""
-My watch battery is flat after a day although the advert said ten. It holds 1.1 watt-hours, and a kilowatt-hour makes 250 grams of CO2 here. Should I send it back to the shop, and
-what do I write to them?
+Our two UPS batteries (10 kWh each, installed 2019, grid around 240 g CO2e per kWh) are ageing. We log voltage, current and temperature every 5 minutes. Could you estimate from these curves how much of the original capacity is left, and in which
+month each of them will fall below 80 %?
 """,
-        why="A letter of complaint; nothing is to be planned in grams.",
+        why="An estimate of ageing from measurements; nothing is decided and nothing counted in grams.",
     ),
 )

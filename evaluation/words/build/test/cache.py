@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the texts are wrapped as people wrap them
-"""Which models to keep at the edge: the half for judging."""
+"""Which models stay at the edge, and which are fetched: the half for judging."""
 
 from __future__ import annotations
 
@@ -10,71 +10,103 @@ ITEMS = (
     Item(
         family="cache",
         kind="plain",
-        level=3,
+        level=2,
         marked="""
-The vet's van carries a computer which can remember helper programs. When a helper is asked for that it does not remember, it has to be sent over from the town, each time anew. There are {room=7||GB} gigabytes of room for remembering. These are the
-helpers: the X-ray reader, {size=4||GB} gigabytes, asked for {n=12||request} times a week; the bark listener, {size=2} gigabytes, asked for {n=30} times; the weight guesser, {size=1} gigabyte, asked for {n=5} times; the pill finder, {size=3} gigabytes, asked for {n=25} times. Sending a helper over
-costs {fe=30||Wh/request} watt-hours for the X-ray reader, {fe=14} for the bark listener, {fe=8} for the weight guesser and {fe=22} for the pill finder. Remembering it for the week costs {he=120||Wh} watt-hours for the X-ray reader, {he=70} for the bark listener, {he=60} for the weight guesser and {he=100} for the pill
-finder. Both are paid with electricity of {cie=270||g/kWh} grams of CO2 per kilowatt-hour. Which helpers should the van remember to make the least CO2 in a week?
+Sawmill Oberau, grading line
+
+There is one grading model for each kind of wood. A model either stays in the memory of the line's computer all week, or it is
+sent from head office anew for every batch of that wood. The licence lets us have at most {least=three|3} models in memory.
+
+Spruce: {n=140||request} batches a week. Staying in memory draws a constant {hp=6||W} W. Sending it once consumes {fe=15||Wh/request} Wh.
+Oak: {n=35} batches a week, {hp=9} W to stay, {fe=22} Wh to send.
+Larch: {n=90} batches a week, {hp=5} W to stay, {fe=12} Wh to send.
+Ash: {n=20} batches a week, {hp=7} W to stay, {fe=16} Wh to send.
+Beech: {n=60} batches a week, {hp=8} W to stay, {fe=20} Wh to send.
+
+The computer is never switched off, so the week counts with {T=168||h} hours. What the memory draws comes from our own supply at {cie=190||g/kWh} g CO2e/kWh;
+what sending consumes is head office's electricity, {cio=410||g/kWh} g CO2e/kWh. Which models should we keep in memory to have the lowest
+emissions per week?
 """,
-        **cache(["X-ray reader", "bark listener", "weight guesser", "pill finder"]),
+        keep="least",
+        **cache(["Spruce", "Oak", "Larch", "Ash", "Beech"]),
     ),
     Item(
         family="cache",
         kind="plain",
         level=1,
         marked="""
-Content placement of DNN weights at a base station, horizon {T=24||h} h. Memory {room=10||GB} GB. Models m1 to m6 with size {size=2||GB}, {size=3}, {size=1}, {size=4}, {size=6}, {size=2} GB and {n=40||request}, {n=25}, {n=30}, {n=35}, {n=20}, {n=6} requests in the horizon. Each request for a
-model that is not resident triggers a backhaul transfer of the whole model at {eb=20||kJ/GB} kJ/GB. A resident model draws memory power of {hb=0.4||W/GB} W per GB over the horizon. CI is {cie=310||g/kWh} gCO2e/kWh for the memory and {cio=240||g/kWh} gCO2e/kWh for the backhaul. Minimise
-emissions over the horizon.
+Adapter residency on an edge GPU. The base model is pinned; {room=6||GB} GB of VRAM are left for LoRA adapters. Decide x_a in 0/1
+(resident or not) for the whole window of {T=12||h} h.
+
+- size (GB): a1 {size=1.2||GB}, a2 {size=2.0}, a3 {size=0.8}, a4 {size=3.5}, a5 {size=1.5}, a6 {size=2.6}, a7 {size=0.6}
+- requests in the window: a1 {n=300||request}, a2 {n=90}, a3 {n=150}, a4 {n=220}, a5 {n=40}, a6 {n=180}, a7 {n=25}
+- power while resident (W): a1 {hp=0.5||W}, a2 {hp=0.8}, a3 {hp=0.3}, a4 {hp=1.4}, a5 {hp=0.6}, a6 {hp=1.0}, a7 {hp=0.25}
+- a request for a non-resident adapter loads the full adapter from the storage node, {eb=0.18||kJ/GB} kJ/GB, and drops it afterwards
+- carbon intensity {cie=275||g/kWh} gCO2e/kWh for residency and loading alike
+
+Resident requests load nothing. Find x minimising emissions over the window.
 """,
-        **cache(["m1", "m2", "m3", "m4", "m5", "m6"]),
+        **cache(["a1", "a2", "a3", "a4", "a5", "a6", "a7"]),
     ),
     Item(
         family="cache",
         kind="long",
-        level=2,
+        level=3,
         marked="""
-Kiosk fleet, question of the month: which assistants stay on board?
+Pepper is a mechanical parrot. He is 4 years old, has 212 real feathers and lives with grandmother in the care home by the river (floor 2,
+38 residents, one cat). Grandmother says that he is better company than the television.
 
-We operate 118 kiosks (96 of them indoors). The screens are 32 inches and were cleaned in May. Revenue per kiosk is 14 EUR a day. On each kiosk, assistants that are on board answer at once; all others have to be downloaded from our hub for every use. The
-figures below are for one kiosk and one day; please decide for one kiosk.
+Pepper has six talents, but his head is small: only {room=800||MB} megabytes of talents fit in. A talent that is not in his head is sent up
+from the computer in the cellar each time somebody asks for it, and forgotten right after. That takes electricity; but
+holding a talent in his head for the week takes some as well. The caretaker has measured everything:
 
-1. Maps: {size=1.5||GB} GB on disk, used {n=80||request} times, a download consumes {fe=2.5||Wh/request} Wh, staying on board consumes {he=50||Wh} Wh
-2. Tickets: {size=2.5} GB, used {n=45} times, a download consumes {fe=4} Wh, staying on board {he=90} Wh
-3. Sign language: {size=5} GB, used {n=9} times, a download consumes {fe=11} Wh, staying on board {he=60} Wh
-4. Voice: {size=3} GB, used {n=60} times, a download consumes {fe=5} Wh, staying on board {he=110} Wh
-5. Lost and found: {size=1} GB, used {n=12} times, a download consumes {fe=2} Wh, staying on board {he=40} Wh
-6. Tourist tips: {size=2} GB, used {n=30} times, a download consumes {fe=3.5} Wh, staying on board {he=55} Wh
+ Singing takes up {size=350||MB} megabytes and is asked for {n=28||request} times a week; sending it up takes {fe=5||Wh/request} watt-hours, holding it {he=60||Wh}.
+ Jokes (he knows 412) take up {size=120} megabytes and are asked for {n=40} times; sending {fe=2} watt-hours, holding {he=30}.
+ Reading the newspaper takes up {size=280} megabytes and is asked for {n=14} times; sending {fe=4.5} watt-hours, holding {he=45}.
+ Bingo takes up {size=200} megabytes and is asked for {n=21} times; sending {fe=3} watt-hours, holding {he=40}.
+ Weather takes up {size=90} megabytes and is asked for {n=60} times; sending {fe=1.5} watt-hours, holding {he=25}.
+ Fairy tales take up {size=400} megabytes and are asked for {n=10} times; sending {fe=6} watt-hours, holding {he=55}.
 
-There are {room=6.5||GB} GB of disk for assistants. Staying on board is charged to the kiosk's electricity, {cie=420||g/kWh} g CO2e per kWh; downloads are charged to the hub's, {cio=260||g/kWh} g CO2e per kWh. We want the smallest footprint. (Version 8 of the kiosk software is due in 3 months.)
+The home's electricity, upstairs and in the cellar, makes {cie=330||g/kWh} grams of CO2 for each kilowatt-hour. Pepper's wings flap with a clockwork
+that has to be wound up every 36 hours, which needs no electricity at all.
+
+Which talents should be in Pepper's head so that his week makes as little CO2 as possible?
 """,
-        **cache(["Maps", "Tickets", "Sign language", "Voice", "Lost and found", "Tourist tips"]),
+        **cache(["Singing", "Jokes", "Newspaper", "Bingo", "Weather", "Fairy tales"]),
     ),
     Item(
         family="cache",
         kind="mixed",
-        level=2,
+        level=3,
         marked="""
-Our delivery robot may keep some of three language packs on board; any other pack is loaded from the depot at each use. Packs: German {size=900|0.9|GB} MB, Polish {size=1.4} GB, Turkish {size=600|0.6} MB; space on board {room=2.1||GB} GB. Uses per week: German {n=70||request}, Polish {n=40}, Turkish
-{n=25}. One load consumes {fe=9||kJ/request} kJ for German, {fe=4|14.4} Wh for Polish and {fe=0.006|6} MJ for Turkish. Keeping a pack for the week consumes {he=0.1|100|Wh} kWh for German, {he=90} Wh for Polish and {he=144|40} kJ for Turkish. Robot: {cie=0.25|250|g/kWh} kg CO2e/kWh (keeping). Depot: {cio=310||g/kWh} g CO2e/kWh (loading).
-Which packs should stay on board for the lowest weekly emissions?
+Question about my wildlife camera! It photographs what walks through the garden at night and has one spotter program for each
+animal. A spotter is either stored in the camera for the whole month, or it comes by radio from my brother's house each time it is
+needed and is not kept. The camera has {room=1.5||GB} GB free.
+
+Hedgehog spotter: {size=700|0.7|GB} MB, needed {n=150||request} times a month. One delivery takes {fe=12||kJ/request} kJ, storing it draws {hp=0.5||W} W all the time.
+Fox spotter: {size=0.9} GB, needed {n=90} times. One delivery {fe=4|14.4} Wh, storing draws {hp=400|0.4} mW.
+Owl spotter: {size=500|0.5} MB, needed {n=200} times. One delivery {fe=0.002|7.2} kWh, storing draws {hp=0.3} W.
+Badger spotter: {size=0.4} GB, needed {n=30} times. One delivery {fe=9000|9} J, storing draws {hp=0.0002|0.2} kW.
+
+Let us say the month has {T=30||d} days. The storing is paid with my electricity, {cie=0.31|310|g/kWh} kg of CO2 per kWh, the deliveries with my brother's, {cio=260||g/kWh} g of
+CO2 per kWh. Which spotters do I store in the camera if I want the month to make the least CO2?
 """,
-        **cache(["German", "Polish", "Turkish"]),
+        **cache(["Hedgehog", "Fox", "Owl", "Badger"]),
     ),
     Item(
         family="cache",
         kind="contradictory",
-        level=3,
+        level=1,
         marked="""
-In our toy lorry there is a little computer with 5 gigabytes of room. It may keep the horn (2 gigabytes), the lights (3 gigabytes) and the singing (4 gigabytes), or fetch any of them from home at 10 watt-hours a time; each is wanted 6 times a day. Keeping one costs 20
-watt-hours a day, and the power makes 300 g of CO2 per kWh. The lights and the singing both have to be kept on board at all times. What else should be kept, for the least CO2?
+Edge model caching, minimise emissions over 24 h at 260 gCO2e/kWh (node and backhaul). Memory capacity of the node: 10 GB. Candidate
+models: v1 4 GB, v2 3 GB, v3 5 GB, v4 3 GB, v5 4 GB. Requests in 24 h: 80, 120, 60, 45, 100. Fetch on a miss: 9, 7, 12, 7, 9 Wh. Residency over
+24 h: 200, 150, 260, 150, 200 Wh. Availability requirement: at least four of the five models must be resident at all times.
 """,
         conflict=(
-            "5 gigabytes of room",
-            "the lights (3 gigabytes) and the singing (4 gigabytes)",
-            "The lights and the singing both have to be kept on board",
+            "Memory capacity of the node: 10 GB",
+            "v1 4 GB, v2 3 GB, v3 5 GB, v4 3 GB, v5 4 GB",
+            "at least four of the five models must be resident at all times",
         ),
-        why="Lights and singing take 7 gigabytes; there is room for 5.",
+        why="Even the four smallest models take 14 GB; the node has 10 GB.",
     ),
 )

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the texts are wrapped as people wrap them
-"""Clock frequencies: the half for judging."""
+"""Which clock frequencies: the half for judging."""
 
 from __future__ import annotations
 
@@ -10,73 +10,110 @@ ITEMS = (
     Item(
         family="clock",
         kind="plain",
-        level=3,
+        level=1,
         marked="""
-My sewing robot stitches a quilt in five moves, one after another. For every move I turn its knob to snail, cat or horse. On snail it
-uses {p=9||W} watts, on cat {p=21} watts, on horse {p=48} watts. These are the seconds that each move takes:
+[EDGE-2291] Pick a GPU clock per stage for the pallet scanner
 
-           snail  cat  horse
-Threading    {t=40||s}   {t=22}   {t=14}
-Border       {t=90}   {t=50}   {t=30}
-Stars        {t=120}   {t=66}   {t=42}
-Lining       {t=75}   {t=40}   {t=26}
-Hem          {t=60}   {t=33}   {t=20}
+Profiled on the bench, mean per frame, whole-board energy:
 
-The quilt must be ready in {lim=240||s} seconds. Our electricity makes {ci=410||g/kWh} grams of CO2 for a kilowatt-hour. Where should the knob be for each
-move, to make the least CO2?
+  stage   |   510 MHz        |   765 MHz        |   1020 MHz
+  --------+------------------+------------------+------------------
+  resize  |  {t=9||ms} ms /  {e=38||mJ} mJ   |  {t=6} ms /  {e=46} mJ   |  {t=5} ms /  {e=60} mJ
+  detect  | {t=61} ms / {e=410} mJ   | {t=43} ms / {e=505} mJ   | {t=34} ms / {e=690} mJ
+  track   | {t=22} ms / {e=120} mJ   | {t=15} ms / {e=150} mJ   | {t=12} ms / {e=205} mJ
+  encode  | {t=14} ms /  {e=70} mJ   | {t=10} ms /  {e=88} mJ   |  {t=8} ms / {e=115} mJ
+
+Stages of a frame run strictly in sequence; the clock can be switched between stages for free. End-to-end latency of a
+frame (sum over the stages) must stay at or below {lim=80||ms} ms. Grid carbon intensity at the warehouse: {ci=362||g/kWh} gCO2e/kWh.
+
+Done when: we have the per-stage clock setting that minimises gCO2e per frame.
 """,
-        **clock(["Threading", "Border", "Stars", "Lining", "Hem"], ["snail", "cat", "horse"]),
+        **clock(["resize", "detect", "track", "encode"], 3),
     ),
     Item(
         family="clock",
         kind="plain",
-        level=2,
+        level=3,
         marked="""
-Three video feeds are analysed side by side, each on a processor core of its own, and each feed has its own time limit for a picture. We set each core to one of
-four clock speeds: {f=600||MHz} MHz at {p=0.3||W} W, {f=900} MHz at {p=0.6} W, {f=1200} MHz at {p=1.1} W or {f=1500} MHz at {p=1.9} W. A picture of feed Door takes {w=30||Mcycle} million
-processor cycles, of feed Yard {w=80} million, of feed Till {w=55} million; the time is the cycles divided by the clock speed. Limits: Door {lim=50||ms} ms,
-Yard {lim=70} ms, Till {lim=60} ms. In a day there are {n=100000||image} pictures from Door, {n=80000} from Yard and {n=400000} from Till. The electricity emits
-{ci=285||g/kWh} g CO2e per kWh. A core consumes power only while it works on a picture. Which speed for which feed has the smallest daily footprint?
+Hi all, first post here. I rebuilt an old sheet feeder so that it photographs the parish registers of our village. Three
+books are left, and it works through them one after the other: births ({w=240||request} pages), marriages ({w=150} pages) and deaths
+({w=330} pages). Before each book I turn a switch with four positions:
+
+position 1 does {f=4||request/min} pages a minute and pulls {p=18||W} watts
+position 2 does {f=6} pages a minute and pulls {p=24} watts
+position 3 does {f=9} pages a minute and pulls {p=42} watts
+position 4 does {f=12} pages a minute and pulls {p=70} watts
+
+The sexton locks the church {lim=95||min} minutes after I start, and by then all three have to be finished. The socket in the vestry
+gives power at {ci=230||g/kWh} grams of CO2 per kilowatt-hour, and the feeder is off as soon as the last page is done. Which position
+should I use for which book if I want the whole evening to cause as little CO2 as possible?
+
+Thanks, Ottilie
 """,
-        **clock(["Door", "Yard", "Till"], 4, shared=False),
+        **clock(["births", "marriages", "deaths"], 4),
     ),
     Item(
         family="clock",
         kind="long",
-        level=1,
+        level=2,
         marked="""
-DVFS for the telemetry pipeline of the weather buoy
+To: IT operations
+From: Ilse, building services
+Subject: power settings of the three overnight machines
 
-The buoy (hull 1.8 m, mass 310 kg, moored at 62 m depth, serviced every 14 months) samples at 4 Hz; the sampler is a separate chip and outside this
-problem. Every cycle, the main core runs four stages in sequence: filter, FFT, compress, encrypt. One frequency out of the governor's table is assigned to each
-stage; switching time is negligible. Workloads: filter {w=120||Mcycle} Mcycles, FFT {w=400} Mcycles, compress {w=260} Mcycles, encrypt {w=90} Mcycles.
+Hello everyone,
 
-Governor's table: {f=200||MHz} MHz, {f=400} MHz, {f=800} MHz.
+after the audit I was asked to do something about the server room (34 m2, kept at 24 degrees, two of the six racks are
+empty, electricity at 0.21 EUR per kWh until March 2029). Three programs run in it at night, each on a machine of its own, so
+none of them waits for another: invoicing, payroll and the stock forecast.
 
-Dynamic energy of a stage: kappa W f^2 with kappa = {kap=2e-27||J*s^2/cycle^3} J s^2/cycle^3. Leakage: {ps=0.15||W} W for as long as a stage runs. The sum of the four stage times
-must not exceed {lim=1.9||s} s. The batteries are charged on shore at {ci=295||g/kWh} gCO2e/kWh. The satellite modem's 1.6 W and its 340-byte messages do not depend
-on the frequencies. Find the assignment with minimal emissions per cycle. (Measured core temperature: 9 to 31 degrees.)
+Matej tells me that each machine can be set to eco, normal or turbo. The processor then consumes {p=65||W} W, {p=105} W or {p=180} W. The rest of
+the machine consumes another {ps=25||W} W, whatever the setting, for as long as the program is running; afterwards the machine switches
+itself off.
+
+How long one run takes:
+ - Invoicing: {t=140||min} minutes on eco, {t=100} on normal, {t=74} on turbo. Because of the bank it has to be through in {lim=120||min} minutes.
+ - Payroll: {t=45} minutes on eco, {t=33} on normal, {t=25} on turbo. It has {lim=60} minutes.
+ - Stock forecast: {t=270} minutes on eco, {t=195} on normal, {t=150} on turbo. It has {lim=180} minutes.
+
+In a month we have {n=22||job} runs of invoicing, {n=2} of payroll and {n=30} of the stock forecast. Our supplier certifies {ci=0.318||kg/kWh} kg CO2e per kWh. The
+48 kWp on the roof feed the canteen and are not connected to this room.
+
+Which setting should each program get so that the three together have the smallest footprint per month? I would like to
+report it on the 14th.
+
+Best regards
+Ilse
 """,
-        **clock(["filter", "FFT", "compress", "encrypt"], 3),
+        **clock(["invoicing", "payroll", "stock forecast"], ["eco", "normal", "turbo"], shared=False),
     ),
     Item(
         family="clock",
         kind="under",
-        level=3,
+        level=2,
         marked="""
-My gramophone computer can play slow or fast. Slow, a song's worth of sums takes 50 seconds at 6 watts; fast, it takes 20 seconds. Each song has to be done
-in 60 seconds. Our power makes 200 grams of CO2 per kWh. Should it go slow or fast for the least CO2?
+Parcel tunnel, hall 3. The inspection computer can be set to 1.0 GHz, where it consumes 3.2 W, or to 1.8 GHz, where it consumes
+7.5 W, and the setting may differ from step to step. For every parcel it does three steps one after another:
+
+step              at 1.0 GHz   at 1.8 GHz
+label reading     120 ms       70 ms
+damage check      310 ms       175 ms
+weight estimate   90 ms        52 ms
+
+All three must be finished before the parcel arrives at the flap. The electricity of the hall has a footprint of 401 g CO2e per
+kWh. Which setting for which step keeps the emissions per parcel lowest?
 """,
-        questions=(("power when fast", "W"),),
+        questions=(("time until the parcel arrives at the flap", "s"),),
     ),
     Item(
         family="clock",
         kind="out",
-        level=1,
+        level=3,
         marked="""
-Explain why dynamic power in CMOS scales with f*V^2 and derive the cubic law under linear voltage scaling. Use f = 1.2 GHz, 0.9 V and a grid of 300
-gCO2e/kWh as an illustration.
+Since the last update the fan of my laptop howls like a hair dryer whenever I cut my holiday films. Somebody in the pub said
+that the chip runs at 3.4 gigahertz and 45 watts and that I should turn down its voltage. Is that safe, can it break the
+machine, and where do I find the switch for it? In case it matters: my power has 210 grams of CO2 per kilowatt-hour.
 """,
-        why="A derivation is asked for; there is no decision.",
+        why="Help with a computer's settings and its safety is asked for; nothing is to be chosen for its carbon.",
     ),
 )

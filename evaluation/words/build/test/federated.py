@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the texts are wrapped as people wrap them
-"""Who takes part in the training: the half for judging."""
+"""Which clients train together: the half for judging."""
 
 from __future__ import annotations
 
@@ -10,81 +10,92 @@ ITEMS = (
     Item(
         family="federated",
         kind="plain",
-        level=2,
+        level=1,
         marked="""
-Seven dealerships could take part in training a shared model for used-car prices next week. A dealership that takes part consumes, in total, the following:
+Need a client subset for a single FL round. Dump of the registry:
 
-Aarhus {e=2.4||kWh} kWh at {ci=130||g/kWh} g CO2e/kWh, offers {data=9000} sales records
-Bilbao {e=1.9} kWh at {ci=160} g CO2e/kWh, offers {data=7000} sales records
-Cork {e=2.1} kWh at {ci=290} g CO2e/kWh, offers {data=12000} sales records
-Dresden {e=3.0} kWh at {ci=370} g CO2e/kWh, offers {data=15000} sales records
-Evora {e=1.2} kWh at {ci=150} g CO2e/kWh, offers {data=4000} sales records
-Falun {e=4.0} kWh at {ci=22} g CO2e/kWh, offers {data=6000} sales records
-Graz {e=1.5} kWh at {ci=140} g CO2e/kWh, offers {data=5000} sales records
+client,train_power_w,train_time_s,upload_energy_j,ci_g_per_kwh,examples
+n1,{p=60||W},{t=300||s},{up=900||J},{ci=210||g/kWh},{data=3200||sample}
+n2,{p=95},{t=180},{up=1400},{ci=48},{data=2500}
+n3,{p=40},{t=640},{up=700},{ci=130},{data=4100}
+n4,{p=120},{t=240},{up=1100},{ci=390},{data=6000}
+n5,{p=30},{t=420},{up=500},{ci=285},{data=1800}
+n6,{p=75},{t=350},{up=1200},{ci=95},{data=3000}
 
-Together, those that take part must offer at least {need=28000} sales records, and there must be at least {least=4||client} of them. Which dealerships give the lowest emissions?
+A client that is selected spends train_power * train_time plus its upload energy, all at its own carbon intensity; one
+that is not selected spends nothing. Straggler rule: train_time of any selected client <= {lim=600||s} s. The selected ones must
+hold >= {need=10000||sample} examples in total. min gCO2e.
 """,
-        keep="least",
-        **federated(["Aarhus", "Bilbao", "Cork", "Dresden", "Evora", "Falun", "Graz"]),
+        **federated(["n1", "n2", "n3", "n4", "n5", "n6"]),
     ),
     Item(
         family="federated",
         kind="plain",
-        level=3,
+        level=2,
         marked="""
-Our hiking club's members lend their phones to teach a mushroom-spotting program. Of five members, Kai, Lea, Mo, Nia and Ole, at least {least=three|3|client} should help on Sunday. Helping keeps Kai's phone busy for
-{t=40||min} minutes, Lea's for {t=25}, Mo's for {t=90}, Nia's for {t=30} and Ole's for {t=55} minutes. While busy, the phones use {p=3||W} watts (Kai), {p=5} watts (Lea), {p=2} watts (Mo), {p=4} watts (Nia) and {p=2.5} watts (Ole). Where they live, a kilowatt-hour makes {ci=300||g/kWh}
-grams of CO2 for Kai, {ci=280} for Lea, {ci=60} for Mo, {ci=410} for Nia and {ci=190} for Ole. Nobody's phone may be busy for longer than {lim=60||min} minutes. The helpers must have {need=600} mushroom pictures or more between them: Kai has {data=220}, Lea {data=150}, Mo {data=400}, Nia {data=90} and Ole {data=180}.
-Who should help, to make the least CO2?
+Growers' cooperative, minutes of the board, item 4: frost warning model
+
+The model will be trained jointly by some of our wineries, in {r=40||round} rounds. The same wineries take part in every round.
+Ms Roth presented the figures. Amsel's office computer consumes {e=0.40||kWh} kWh per round, its electricity causes {ci=190||g/kWh} g CO2e per
+kWh and it can contribute {data=2100} vineyard records. Brunn: {e=0.25} kWh per round, {ci=420} g, {data=1500} records. Corvin: {e=0.60} kWh per
+round, {ci=60} g, {data=2600} records. Dole: {e=0.30} kWh per round, {ci=230} g, {data=1900} records. Esch: {e=0.55} kWh per round, {ci=110} g, {data=1200}
+records. Fink: {e=0.20} kWh per round, {ci=350} g, {data=700} records.
+
+Resolved: at least {least=four|4|client} wineries shall take part, and between them they shall contribute no fewer than {need=6500} vineyard
+records. Ms Roth is to find out which wineries should take part so that the whole training has the lowest carbon emissions.
 """,
-        keep="least",
-        **federated(["Kai", "Lea", "Mo", "Nia", "Ole"]),
+        keep="least r",
+        **federated(["Amsel", "Brunn", "Corvin", "Dole", "Esch", "Fink"]),
     ),
     Item(
         family="federated",
         kind="long",
-        level=1,
+        level=3,
         marked="""
-Participant selection for cross-silo FL (internal RFC 0147, status: accepted, 5 approvals, 1 abstention)
+Dear niece,
 
-Motivation. The global model has 11.2 M parameters and is trained with FedAvg (server momentum 0.9, local learning rate 0.01, 2 local epochs). Secure aggregation adds no energy worth counting. The aggregator in Vantaa is
-always on and excluded.
+you are good with sums, so here is one for you. The beekeepers of our valley (we are 23 by now, with 140 hives, and last summer
+we sold 2,150 jars at 6 euros) want to teach a little program to hear when a swarm is about to fly. It learns at our
+homes, during one night, on whatever old computer stands there, and in the morning the lessons are put together. Seven
+of us have offered, and not all are needed: it is enough if those who join in have {need=200||h} hours of buzzing on tape between
+them.
 
-Decision. A fixed subset of the eight silos participates in each of {r=100||round} rounds. Per participating silo and round: local energy as in the table, plus the upload of one update of {d=45||MB} MB at {eb=220||J/MB} J/MB, both at the silo's intensity.
+Anton's computer would be busy for {t=5||h} hours and draws {p=8||W} watts; he has {data=60||h} hours of buzzing. Berta's is busy for {t=3} hours with {p=12}
+watts, and she has {data=45} hours on tape. Cilla, who is 81, would need {t=9} hours with {p=5} watts, but she has {data=80} hours. Dirk: {t=6} hours,
+{p=10} watts, {data=70} hours on tape. Edda: {t=4} hours, {p=6} watts, {data=50} hours on tape. Fabian: {t=2.5} hours, {p=15} watts, {data=35} hours on tape. Gunda: {t=7.5} hours, {p=7}
+watts, {data=90} hours on tape.
 
-| silo | local energy per round (Wh) | CI (gCO2e/kWh) | samples | round time (s) |
-|---|---|---|---|---|
-| S1 | {e=18||Wh} | {ci=45||g/kWh} | {data=5200||sample} | {late=95||s} |
-| S2 | {e=9} | {ci=390} | {data=4100} | {late=60} |
-| S3 | {e=14} | {ci=210} | {data=7600} | {late=80} |
-| S4 | {e=22} | {ci=30} | {data=3900} | {late=170} |
-| S5 | {e=11} | {ci=260} | {data=6000} | {late=70} |
-| S6 | {e=16} | {ci=120} | {data=4800} | {late=110} |
-| S7 | {e=7} | {ci=520} | {data=3500} | {late=50} |
-| S8 | {e=20} | {ci=75} | {data=6900} | {late=118} |
+As to the dirt in the electricity, in grams of CO2 for each kilowatt-hour: Anton {ci=210||g/kWh}, Berta {ci=330}, Cilla {ci=40}, Dirk {ci=95}, Edda {ci=400}, Fabian {ci=150},
+Gunda {ci=180}. The computers must be free again when the shop opens, so nobody's may be busy for more than {lim=8||h} hours. The putting
+together is done by hand, at breakfast.
 
-Constraints. Round time of each participating silo <= {lim=120||s} s. Total samples of the participants >= {need=24000||sample}. The differential-privacy budget (epsilon 6, delta 1e-6) holds for any subset. Objective: minimum total emissions.
+Who should join in so that our night makes the least CO2? There is a jar of lime honey (500 g) in it for you.
+
+Your uncle Gustav
 """,
-        keep="r",
-        **federated(["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8"]),
+        **federated(["Anton", "Berta", "Cilla", "Dirk", "Edda", "Fabian", "Gunda"]),
     ),
     Item(
         family="federated",
         kind="under",
-        level=1,
+        level=3,
         marked="""
-Federated client selection, one round, minimum emissions. Clients A, B, C and D with energies 10, 14, 8 and 20 Wh per round and intensities 200, 90, 350 and 40 gCO2e/kWh. The participants' samples must sum to at least 5000. A holds 2000 samples, B holds 2500 samples
-and C holds 1500 samples.
+Our street has four robot mowers and they could learn together, over one night, how to steer clear of frogs. Learning takes 0.3
+kWh at our house, 0.5 kWh at the Pereiras', 0.4 kWh at the Lunds' and 0.2 kWh at the Novaks'. We have 900 frog pictures,
+the Pereiras 1,400, the Lunds 700 and the Novaks 1,100, and the lesson only works with 2,500 pictures or more. Our power makes
+120 g of CO2 a kilowatt-hour, the Pereiras' 340 g and the Lunds' 25 g. Which mowers should learn if we want the least CO2?
 """,
-        questions=(("number of samples of client D", "sample"),),
+        questions=(("grams of CO2 per kilowatt-hour at the Novaks'", "gCO2e/kWh"),),
     ),
     Item(
         family="federated",
         kind="out",
-        level=2,
+        level=1,
         marked="""
-Several hospitals want to train a model together without sharing patient data. Which software framework do you recommend, and who is the data controller under the GDPR? We have 3 sites with 200 g CO2e per kWh and 2 kWh per round.
+Setup: FedProx with mu = 0.01, 20 clients, Dirichlet(0.3) label skew, 12 Wh per client and round, grid at 300 gCO2e/kWh. Which
+test accuracy can I expect after 200 rounds, and is there a tight convergence bound for the non-convex case with partial
+participation of 25 %? A reference would do.
 """,
-        why="Software and legal advice are asked for.",
+        why="A forecast of accuracy and a theorem are asked for; nobody is to be selected.",
     ),
 )

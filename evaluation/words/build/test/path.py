@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the texts are wrapped as people wrap them
-"""A way through a network: a family that the knowledge base does not have; the half for judging."""
+"""Which way data takes through a network, a family that the knowledge base does not have: the half for judging."""
 
 from __future__ import annotations
 
@@ -10,26 +10,33 @@ ITEMS = (
     Item(
         family="path",
         kind="plain",
-        level=1,
+        level=3,
         marked="""
-Minimum-carbon single-path routing of {vol=300||GB} GB from r1 to r6 in a directed graph. Arcs (Wh/GB, gCO2e/kWh): r1-r2 ({eb=8||Wh/GB}, {ci=410||g/kWh}), r1-r3 ({eb=10}, {ci=190}), r2-r4 ({eb=5}, {ci=70}), r3-r4 ({eb=4}, {ci=150}), r3-r5 ({eb=12}, {ci=60}), r4-r5 ({eb=3}, {ci=220}), r4-r6
-({eb=9}, {ci=330}), r5-r6 ({eb=6}, {ci=85}). The path may use at most {hops=3||count} arcs.
+My cousin keeps the mountain hut and has filmed the chamois: {vol=16||GB} gigabytes, which the museum down in town would like to show. There is no cable up there, so the film must be handed on by radio
+from one place to the next, all of it along the same way.
+
+Who can send to whom, and what one gigabyte costs the sender: the hut can send to the lift station ({eb=60||Wh/GB} watt-hours) and to the shepherd ({eb=25}). The shepherd can send to the lift station ({eb=30}) and to the
+chapel ({eb=35}). The lift station can send to the school ({eb=12}) and to the museum ({eb=50}). The chapel can only send to the school ({eb=20}), and the school can only send to the museum ({eb=18}).
+
+A kilowatt-hour at the hut comes from the water wheel and makes {ci@1,2=15||g/kWh} grams of CO2, at the shepherd's {ci@3,4=40} grams, at the lift station {ci@5,6=310}, in the chapel {ci@7=120} and at the school {ci@8=260}.
+
+Every sending spoils the picture a little, so there may be no more than {hops=3||count} sendings in all, the first and the last included. I told the museum we would pick the way with the smallest CO2 footprint. Which one is that?
 """,
         keep="hops",
         **path(
-            ["r1", "r2", "r3", "r4", "r5", "r6"],
+            ["hut", "shepherd", "lift station", "chapel", "school", "museum"],
             [
-                ("r1", "r2"),
-                ("r1", "r3"),
-                ("r2", "r4"),
-                ("r3", "r4"),
-                ("r3", "r5"),
-                ("r4", "r5"),
-                ("r4", "r6"),
-                ("r5", "r6"),
+                ("hut", "lift station"),
+                ("hut", "shepherd"),
+                ("shepherd", "lift station"),
+                ("shepherd", "chapel"),
+                ("lift station", "school"),
+                ("lift station", "museum"),
+                ("chapel", "school"),
+                ("school", "museum"),
             ],
-            "r1",
-            "r6",
+            "hut",
+            "museum",
         ),
     ),
     Item(
@@ -37,85 +44,112 @@ Minimum-carbon single-path routing of {vol=300||GB} GB from r1 to r6 in a direct
         kind="plain",
         level=2,
         marked="""
-Our weather office in Tromso publishes {vol=120||GB} GB of model output a day and hands it to a customer in Athens through relay offices; the whole output follows one route. A relay office consumes energy for every gigabyte that passes through it. The offices in
-Tromso and Athens consume the same whichever route is taken, and the lines between offices consume nothing worth counting.
+Network desk, please pick the route for our satellite images. Every night {vol=650||GB} GB leave the antenna in Kiruna (KIR) for the office in Lisbon (LIS). Everything takes the same route, and we want the one with
+the lowest emissions. Below is what the booking tool exported: first the legs on offer, from left to right only, then what the exchanges use for data passing through them. KIR and LIS are the
+same whatever we book and are left out.
 
-From Tromso, the output can go to Hamburg or to Gdynia. From Hamburg it can go on to Munich or Budapest. From Gdynia it can go on to Budapest only. From Munich and from Budapest it goes to Athens.
+leg,Wh per GB,g CO2e per kWh
+KIR-STO,{eb=7||Wh/GB},{ci=30||g/kWh}
+KIR-OUL,{eb=5},{ci=80}
+STO-HAM,{eb=6},{ci=150}
+STO-LYS,{eb=40},{ci=110}
+OUL-CPH,{eb=9},{ci=130}
+CPH-LYS,{eb=11},{ci=150}
+HAM-LYS,{eb=8},{ci=240}
+HAM-LIS,{eb=16},{ci=210}
+LYS-LIS,{eb=8},{ci=120}
 
-Hamburg: {en@2=15||Wh/GB} Wh per GB, {cn@2=340||g/kWh} g CO2e per kWh. Gdynia: {en@3=9} Wh per GB, {cn@3=650} g CO2e per kWh. Munich: {en@4=12} Wh per GB, {cn@4=320} g CO2e per kWh. Budapest: {en@5=14} Wh per GB, {cn@5=200} g CO2e per kWh.
-
-Which route has the lowest daily emissions?
+exchange,Wh per GB,g CO2e per kWh
+STO,{en@2=4||Wh/GB},{cn@2=28||g/kWh}
+OUL,{en@3=3},{cn@3=75}
+CPH,{en@4=4},{cn@4=140}
+HAM,{en@5=5},{cn@5=330}
+LYS,{en@6=4},{cn@6=50}
 """,
         **path(
-            ["Tromso", "Hamburg", "Gdynia", "Munich", "Budapest", "Athens"],
+            ["KIR", "STO", "OUL", "CPH", "HAM", "LYS", "LIS"],
             [
-                ("Tromso", "Hamburg"),
-                ("Tromso", "Gdynia"),
-                ("Hamburg", "Munich"),
-                ("Hamburg", "Budapest"),
-                ("Gdynia", "Budapest"),
-                ("Munich", "Athens"),
-                ("Budapest", "Athens"),
+                ("KIR", "STO"),
+                ("KIR", "OUL"),
+                ("STO", "HAM"),
+                ("STO", "LYS"),
+                ("OUL", "CPH"),
+                ("CPH", "LYS"),
+                ("HAM", "LYS"),
+                ("HAM", "LIS"),
+                ("LYS", "LIS"),
             ],
-            "Tromso",
-            "Athens",
+            "KIR",
+            "LIS",
         ),
     ),
     Item(
         family="path",
         kind="long",
-        level=3,
+        level=1,
         marked="""
-The story of the film that had to get to grandmother
+WP4 / T4.2: unsplittable min-CO2e routing of one checkpoint transfer, u -> z
 
-Our film of the wedding is {vol=40||GB} gigabytes long (the speech of Uncle Rob alone lasts 48 minutes!), and grandmother, who will be 91, wants to see it on Sunday. It must go from our house to hers by way of the relatives' computers, in one piece and along one way. We can send it to Mia or to Noor. Mia can send it to Pia or to
-Sam. Noor can send it to Sam or straight to grandmother. Pia and Sam can both send it to grandmother.
+Background. The testbed has 7 optical nodes (u, a, b, c, d, e, z) with 400G transponders, EDFA spacing 80 km and a mean utilisation of 22 %. The checkpoint belongs to a 13 B-parameter model, trained
+for 2 epochs; its size is {vol=1.5||TB} TB. Capacity is ample, there is no deadline on the completion of the transfer, and idle power is attributed elsewhere (WP2). Nodes are free of charge; only directed links count.
 
-Each of these sendings uses electricity, and takes time:
-us to Mia: {eb=25||Wh/GB} watt-hours per gigabyte, {ci=90||g/kWh} grams of CO2 per kilowatt-hour, {lat=2||h} hours
-us to Noor: {eb=30} watt-hours, {ci=210} grams, {lat=1} hour
-Mia to Pia: {eb=20} watt-hours, {ci=60} grams, {lat=6} hours
-Mia to Sam: {eb=35} watt-hours, {ci=180} grams, {lat=3} hours
-Noor to Sam: {eb=15} watt-hours, {ci=180} grams, {lat=2} hours
-Noor to grandmother: {eb=80} watt-hours, {ci=260} grams, {lat=3} hours
-Pia to grandmother: {eb=30} watt-hours, {ci=120} grams, {lat=5} hours
-Sam to grandmother: {eb=22} watt-hours, {ci=240} grams, {lat=4} hours
+Per link: length in km, energy in nJ/bit, CI of the feeding grid in gCO2e/kWh, one-way delay in ms.
 
-All sendings together may take no longer than {lim=10||h} hours, for then she goes to bed. The cake had 5 layers. Which way makes the least CO2?
+link; km; nJ/bit; gCO2e/kWh; ms
+u>a; 610; {eb=18||nJ/bit}; {ci=45||g/kWh}; {lat=3.1||ms}
+u>b; 290; {eb=11}; {ci=380}; {lat=1.5}
+u>c; 840; {eb=25}; {ci=28}; {lat=4.3}
+a>d; 700; {eb=20}; {ci=60}; {lat=3.6}
+a>b; 150; {eb=7}; {ci=210}; {lat=0.8}
+b>e; 480; {eb=15}; {ci=290}; {lat=2.4}
+b>d; 330; {eb=12}; {ci=175}; {lat=1.7}
+c>d; 520; {eb=16}; {ci=30}; {lat=2.7}
+d>e; 260; {eb=9}; {ci=140}; {lat=1.3}
+d>z; 910; {eb=28}; {ci=95}; {lat=4.6}
+e>z; 350; {eb=13}; {ci=240}; {lat=1.8}
+
+Requirement R7 of the control plane: the sum of the one-way delays along the chosen path is at most {lim=9.5||ms} ms. (R1 to R6 concern protection switching within 50 ms and do not apply to a
+single transfer.) Deliverable D4.2 is due in month 18. Give the path of least emissions.
 """,
         **path(
-            ["us", "Mia", "Noor", "Pia", "Sam", "grandmother"],
+            ["u", "a", "b", "c", "d", "e", "z"],
             [
-                ("us", "Mia"),
-                ("us", "Noor"),
-                ("Mia", "Pia"),
-                ("Mia", "Sam"),
-                ("Noor", "Sam"),
-                ("Noor", "grandmother"),
-                ("Pia", "grandmother"),
-                ("Sam", "grandmother"),
+                ("u", "a"),
+                ("u", "b"),
+                ("u", "c"),
+                ("a", "d"),
+                ("a", "b"),
+                ("b", "e"),
+                ("b", "d"),
+                ("c", "d"),
+                ("d", "e"),
+                ("d", "z"),
+                ("e", "z"),
             ],
-            "us",
-            "grandmother",
+            "u",
+            "z",
         ),
     ),
     Item(
         family="path",
         kind="under",
-        level=3,
+        level=2,
         marked="""
-I want to send 20 gigabytes of music to my friend Zoe by way of Xia's computer or by way of Yuri's, whichever makes less CO2. By way of Xia's it takes 60 watt-hours a gigabyte in all, with electricity of 310 grams of CO2 per kilowatt-hour. By way of Yuri's it takes 95 watt-hours a gigabyte in all, but I do not know how clean the
-electricity on that way is.
+We would like the greenest route for the 220 GB of sales data that go from Bratislava to Genoa every evening. Possible routes: via Trieste or via Innsbruck.
+
+Bratislava-Innsbruck 14 Wh/GB, 150 g CO2e/kWh. Innsbruck-Genoa 17 Wh/GB, 260 g CO2e/kWh. Bratislava-Trieste 110 g CO2e/kWh, the provider has not told us the energy per GB on this leg. Trieste-Genoa 12 Wh/GB,
+270 g CO2e/kWh.
 """,
-        questions=(("carbon intensity of the electricity on Yuri's way", "gCO2e/kWh"),),
+        questions=(("energy per GB on the leg from Bratislava to Trieste", "Wh/GB"),),
     ),
     Item(
         family="path",
         kind="out",
-        level=2,
+        level=3,
         marked="""
-Our packets from Oslo to Rome go through five routers and some of them are lost. Please tell us which command shows where they are lost and how to read its output. The routers are fed with 30 to 350 g CO2e per kWh.
+When I watch films in the garden shed they stutter. The box with the internet is in the hall, 18 metres and two brick walls away, and I own two repeaters of 6 watts each. Should the signal go through
+the kitchen window or up over the landing so that the films run smoothly? Our supplier prints 210 grams of CO2 per kilowatt-hour on the bill, in case you need that.
 """,
-        why="A fault of a network is to be diagnosed; nothing is to be decided in grams.",
+        why="Reception is to be improved; no emissions are minimised.",
     ),
 )

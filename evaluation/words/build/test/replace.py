@@ -12,67 +12,91 @@ ITEMS = (
         kind="plain",
         level=2,
         marked="""
-We own four ageing gateways and want to know in which year to exchange each of them, if at all, over the next five years. An exchange happens at the start of a year and at most once per gateway. Present consumption per year: Hall {eo=220||kWh} kWh, Roof {eo=340} kWh, Quay {eo=120} kWh, Gate
-{eo=510} kWh. Consumption per year after an exchange: Hall {en=90||kWh} kWh, Roof {en=110} kWh, Quay {en=80} kWh, Gate {en=130} kWh. Making the new gateway emits {emb=70||kgCO2e} kg CO2e for Hall, {emb=85} kg for Roof, {emb=60} kg for Quay and {emb=140} kg for Gate. The grid will emit {ci=420||g/kWh} g CO2e per kWh in the first year, {ci=380}
-in the second, {ci=330} in the third, {ci=280} in the fourth and {ci=230} in the fifth. The sum of emissions from making and from electricity over the five years should be lowest. What has been emitted for the present gateways is past and does not count.
+Dear all,
+
+the museum's four visitor counters are getting old. For the sustainability plan of the coming four years I need to know which of them should make way for a new one, and at the start of which year, so that total emissions (electricity of the four years plus manufacturing of whatever we
+buy) are as low as possible. A counter is swapped once at most, or stays.
+
+Foyer: uses {eo=610||kWh} kWh a year today, a new one {en=240||kWh} kWh a year; manufacturing the new one {emb=190||kgCO2e} kg CO2e
+Armoury: uses {eo=450} kWh a year today, a new one {en=200} kWh a year; manufacturing the new one {emb=190} kg CO2e
+Crypt: uses {eo=300} kWh a year today, a new one {en=190} kWh a year; manufacturing the new one {emb=120} kg CO2e
+Tower: uses {eo=520} kWh a year today, a new one {en=210} kWh a year; manufacturing the new one {emb=260} kg CO2e
+
+Our electricity: {ci=350||g/kWh} g CO2e per kWh in year one, {ci=330} in year two, {ci=290} in year three, {ci=250} in year four. The purse allows {total=2||count} new counters in total over the four years. The manufacturing of the old ones lies in the past and is left out.
+
+Best wishes, Orla
 """,
-        **replace(["Hall", "Roof", "Quay", "Gate"], 5),
+        keep="total",
+        **replace(["Foyer", "Armoury", "Crypt", "Tower"], 4),
     ),
     Item(
         family="replace",
         kind="plain",
-        level=3,
+        level=1,
         marked="""
-In our school are three old computers that run around the clock for {hrs=8766||h} hours a year: the one in the library eats {po=70||W} watts, the one in the gym {po=45} watts and the one in the kitchen {po=85} watts. New ones would eat {pn=20||W} watts in the library, {pn=20} in the gym and {pn=25} in the kitchen. But every new one causes
-CO2 while it is being built: {emb=150||kgCO2e} kilograms for the library, {emb=150} for the gym and {emb=170} for the kitchen. We think about four years, and a swap can be made at the beginning of a year, once for each computer, or never. The caretaker can swap only {most=one|1|count} computer in a year. The electricity makes {ci=340||g/kWh} grams of CO2 per
-kilowatt-hour in the first year, {ci=320} in the second, {ci=250} in the third and {ci=200} in the fourth. When should which one be swapped, so that building and electricity together make the least CO2 over the four years?
+Node renewal schedule, 6-year horizon, 4 nodes, decision per node: renewal at the beginning of one of the years or no renewal.
+
+node  P_old/W  P_new/W  embodied/kgCO2e
+n1    {po=38||W}       {pn=11||W}       {emb=180||kgCO2e}
+n2    {po=24}       {pn=10}       {emb=120}
+n3    {po=61}       {pn=19}       {emb=420}
+n4    {po=17}       {pn=9}        {emb=130}
+
+Duty: continuous, {hrs=8760||h} h per year. CI by year: {ci=310||g/kWh}, {ci=300}, {ci=285}, {ci=260}, {ci=240}, {ci=225} gCO2e/kWh. Field service limit: {most=1||count} renewal per year over all nodes.
+Objective: minimise operational emissions over the horizon plus embodied emissions of the new nodes; those of the old nodes are sunk, no salvage value at the end of the horizon.
 """,
         keep="most",
-        **replace(["library", "gym", "kitchen"], 4),
+        **replace(["n1", "n2", "n3", "n4"], 6),
     ),
     Item(
         family="replace",
         kind="long",
-        level=1,
+        level=3,
         marked="""
-Optimal replacement timing of inference boards with embodied carbon
+I look after the electronics of a model railway that 14 of us have been building in the old signal box since 1996. It is 11 metres long and has 73 sets of points. There are three elderly computers under the
+boards which watch the trains through cameras, and at the last meeting (it took 3 hours, there was cake) we talked about whether to swap them for new ones, because of the CO2. I promised to find out.
 
-Fleet status: 2 240 boards in 61 cabinets; mean age 5.2 years; failure rate 1.4 % per year (ignored here); residual value 0. Four boards serve as representatives: E1, E2, E3, E4. Horizon: 4 years. Replacement is possible at the start of each year, at most once per board, or never.
+The one under the goods yard gets through {eo=310||kWh} kilowatt-hours a year, and a new one would need {en=120||kWh}. The one under the harbour gets through {eo=260} a year, a new one would need {en=90}. The one under the mountain gets through {eo=180}, a
+new one would need {en=100}. But making new computers isn't free of CO2 either: {emb=140||kgCO2e} kilograms for the one in the goods yard, {emb=120} kilograms for the harbour and {emb=135} kilograms for the mountain. What went into making the old ones we can't undo, so we don't count it.
 
-Annual energy of the present board / of the successor / embodied emissions of the successor:
-E1: {eo=0.9||MWh} MWh / {en=0.35||MWh} MWh / {emb=310||kgCO2e} kgCO2e
-E2: {eo=0.5} MWh / {en=0.3} MWh / {emb=290} kgCO2e
-E3: {eo=1.3} MWh / {en=0.4} MWh / {emb=420} kgCO2e
-E4: {eo=0.7} MWh / {en=0.45} MWh / {emb=150} kgCO2e
+We are looking five years ahead. Our electricity is getting cleaner; they say a kilowatt-hour will come with {ci=400||g/kWh} grams of CO2 in the first year, {ci=390} in the second, {ci=350} in the third, {ci=300} in the fourth and {ci=260} in the fifth. We only open up the boards once a
+year, in the first days of January, and then there is only time to swap {most=1||count} computer. Any of them can be swapped once, or stay for good. A new one costs 410 pounds, which the treasurer says we have, and the trains run at 12 volts as ever.
 
-Grid intensity, years 1-4: {ci=260||g/kWh}, {ci=280}, {ci=300}, {ci=240} gCO2e/kWh (location-based, average). No more than {most=2||count} boards can be replaced in any one year. Embodied emissions of the present boards are sunk. Minimise operational plus embodied emissions over the horizon.
-The successor was announced with 21 TOPS at 15 W and a list price of 249 USD.
+Which computers should we swap, and in which January, for the least CO2 over those five years, counting both the making and the running?
 """,
         keep="most",
-        **replace(["E1", "E2", "E3", "E4"], 4),
+        **replace(["goods yard", "harbour", "mountain"], 5),
     ),
     Item(
         family="replace",
         kind="mixed",
-        level=1,
+        level=2,
         marked="""
-Replacement of two boards, horizon 3 years, each replaced at most once at the beginning of a year, or never. Board P: old {eo=1080|300|kWh} MJ per year, new {en=95||kWh} kWh per year, embodied {emb=0.11|110|kgCO2e} tCO2e. Board Q: old {eo=0.18|180} MWh per year, new {en=288|80} MJ per year, embodied {emb=60000|60} gCO2e. CI: year 1 {ci=0.31|310|g/kWh} kgCO2e/kWh,
-year 2 {ci=290} gCO2e/kWh, year 3 {ci=0.22|220} kgCO2e/kWh. Minimise embodied plus operational emissions (old boards' embodied emissions are sunk).
+Bakery chain, renewal of the order terminals, planning period of 4 years
+
+* Oven hall: the terminal there takes {eo=1.26|350|kWh} GJ of electricity per year; its successor would take {en=140||kWh} kWh per year and cause {emb=95||kgCO2e} kg CO2e in production
+* Shop floor: {eo=420} kWh per year today, {en=0.18|180} MWh per year with a successor, {emb=0.12|120} t CO2e in production
+* Delivery bay: {eo=0.29|290} MWh per year today, {en=720|200} MJ per year with a successor, {emb=130,000|130} g CO2e in production
+
+Emission factor of our electricity: {ci=0.36|360|g/kWh} kg CO2e/kWh in year 1, {ci=340} g CO2e/kWh in year 2, {ci=300} kg CO2e/MWh in year 3, {ci=0.25|250} kg CO2e/kWh in year 4.
+
+Each terminal can be renewed at the start of any of the 4 years, one time only, or be kept throughout. Production of the present terminals is not counted. When should each be renewed to get the lowest emissions from production and electricity together over the 4 years?
 """,
-        **replace(["P", "Q"], 3),
+        **replace(["Oven hall", "Shop floor", "Delivery bay"], 4),
     ),
     Item(
         family="replace",
         kind="contradictory",
-        level=2,
+        level=1,
         marked="""
-Our three terminals can each be replaced at the start of year 1 or of year 2. Present terminals consume 400 kWh a year, new ones 150 kWh; a new one carries 80 kg CO2e from manufacturing; the grid emits 350 g CO2e per kWh in both years. All three have to be replaced by the start of year 2, and our technician can replace only one terminal a year.
-Which dates give the lowest emissions over the two years?
+Refresh of three inference accelerators A, B, C over a horizon of 4 years, at the start of any year. Annual energy: 900 kWh each at present, 400 kWh each after the refresh. Embodied carbon: 120 kgCO2e per new accelerator. CI: 300, 290, 280 and 270 gCO2e/kWh. All three accelerators must be
+refreshed within the horizon (end of support). The embodied carbon of all purchases together is capped at 250 kgCO2e. Minimise embodied plus operational emissions.
 """,
         conflict=(
-            "All three have to be replaced by the start of year 2",
-            "can replace only one terminal a year",
+            "120 kgCO2e per new accelerator",
+            "All three accelerators must be\nrefreshed",
+            "capped at 250 kgCO2e",
         ),
-        why="One terminal a year makes two replacements by the start of year 2, and three are demanded.",
+        why="Three new accelerators embody 360 kg, and 250 kg are allowed.",
     ),
 )

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the texts are wrapped as people wrap them
-"""How many copies where: the half for judging."""
+"""How many copies run where, and which takes what share: the half for judging."""
 
 from __future__ import annotations
 
@@ -10,74 +10,139 @@ ITEMS = (
     Item(
         family="replicas",
         kind="plain",
-        level=1,
+        level=2,
         marked="""
-Integer replica scaling with routing over four zones, horizon {T=1||h} h, demand {dem=400000||request} requests (all must be served).
-Per zone: z1: idle {pi=180||W} W/replica, {e=2.0||J/request} J/request, capacity {cap=80000||request} requests/replica, max {most=3||replica} replicas, CI {ci=410||g/kWh} gCO2e/kWh.
-z2: idle {pi=150} W, {e=2.6} J/request, {cap=60000} requests, max {most=2}, CI {ci=120} gCO2e/kWh.
-z3: idle {pi=210} W, {e=1.8} J/request, {cap=100000} requests, max {most=4}, CI {ci=280} gCO2e/kWh.
-z4: idle {pi=90} W, {e=3.5} J/request, {cap=30000} requests, max {most=5}, CI {ci=35} gCO2e/kWh.
-A started replica draws its idle power for the whole horizon, plus the energy of the requests it serves. Minimise total emissions.
+RETURNS CHATBOT - PLAN FOR THE SALE WEEKEND
+
+* The sale lasts {T=48||h} hours. We forecast {dem=900,000||request} conversations in that time; nobody may be turned away.
+* A copy of the chatbot that is switched on stays on for the whole sale and draws, without any conversation, {pi=240||W} W in
+  Lyon, {pi=200} W in Bratislava and {pi=310} W in Tallinn.
+* Each conversation adds {e=0.9||Wh/request} Wh in Lyon, {e=1.1} Wh in Bratislava, {e=0.7} Wh in Tallinn.
+* Over the sale one copy copes with no more than {cap=150,000||request} conversations in Lyon, {cap=120,000} in Bratislava, {cap=260,000} in Tallinn.
+* We hold licences for {most=4||replica} copies in Lyon, {most=5} in Bratislava and {most=3} in Tallinn; fewer may be used.
+* Footprint of the electricity: Lyon {ci=58||g/kWh}, Bratislava {ci=135} and Tallinn {ci=470} g CO2e/kWh.
+
+Needed from you: the number of copies for each city, and which city takes how many conversations, at the lowest total
+emissions for the weekend.
 """,
         keep="most",
-        **replicas(["z1", "z2", "z3", "z4"]),
+        **replicas(["Lyon", "Bratislava", "Tallinn"]),
     ),
     Item(
         family="replicas",
         kind="plain",
-        level=2,
+        level=3,
         marked="""
-How many instances of our price engine should we run tomorrow, and where? We expect {dem=1200000||request} queries over the day and every one has to be answered. In Dublin an instance handles up
-to {cap=250000||request} queries a day, consumes {ei=3.6||kWh} kWh a day for being switched on and {e=4||J/request} J for each query; we may run up to {most=4||replica} there. In Warsaw an instance handles up to {cap=300000}
-queries a day, consumes {ei=3.0} kWh a day for being switched on and {e=3.5} J for each query; we may run up to {most=6} there. Building overhead (PUE) is {pue=1.2} in Dublin and {pue=1.5} in Warsaw. Electricity
-emits {ci=300||g/kWh} g CO2e per kWh in Dublin and {ci=640} g in Warsaw. We want the fewest emissions.
+Our weather club has a talking computer program: whoever rings hears what the wind will do. On the day of the regatta
+{dem=2400||request} people are going to ring, and each of them shall get an answer. The program can run on as many computers as we like to
+turn on: I have {most=two|2|replica} in my cellar, Petra has {most=five|5} in her barn, and there are {most=two|2} in the harbour office.
+
+A computer that is turned on eats {ei=0.9||kWh} kWh that day in the cellar, {ei=0.6} kWh in the barn and {ei=1.4} kWh in the harbour office, even if the
+phone never rings. A call eats {e=1.5||Wh/request} watt-hours on top in the cellar, {e=2} in the barn and {e=1} in the harbour office. And one computer can
+only answer so many people in the day: {cap=400||request} in the cellar, {cap=300} in the barn, {cap=800} in the harbour office. In the cellar a kilowatt-hour
+means {ci=380||g/kWh} grams of CO2, in the barn {ci=45} (there is a water wheel), in the harbour office {ci=210}.
+
+How many computers should we turn on in each of the three places to do the day with the least CO2?
 """,
         keep="most",
-        **replicas(["Dublin", "Warsaw"]),
+        **replicas(["cellar", "barn", "harbour office"]),
     ),
     Item(
         family="replicas",
         kind="long",
-        level=3,
+        level=1,
         marked="""
-The great pancake contest is coming (last year 311 people came and ate 1 204 pancakes, and a dog ate 9 more)! Every guest's pancake is judged from a photograph by a program, and this year we count on
-{dem=2500||request} photographs. Clones of the judging program can be woken in the fire station, in the school and in the mill. A clone that is awake uses electricity all day long even if no photograph
-arrives: {ei=0.7||kWh} kilowatt-hours in the fire station, {ei=0.5} in the school, {ei=0.9} in the mill. And each photograph costs another {e=0.4||Wh/request} watt-hours in the fire station, {e=0.6} in the school, {e=0.3} in the mill. In one
-day a clone can judge {cap=700||request} photographs in the fire station, {cap=500} in the school and {cap=1000} in the mill. There is room for up to {most=2||replica} clones in the fire station, up to {most=3} in the school and up to {most=2} in the mill; and at the
-school at least {lo@2=1||replica} must be awake, for the children want to watch. The fire station's electricity makes {ci=220||g/kWh} grams of CO2 per kilowatt-hour, the school's {ci=140}, the mill's {ci=310}.
-Entry is 4 euros, and there is lemonade.
+# asr-placement.yaml - solve this, I will commit the result
+service: asr-large            # 1.1 B parameters, int8, 2.3 GB of weights
+owner: speech-platform        # on call: 2 people
+latency_p99_ms: 420           # already met in every zone, do not model
+horizon_h: {T=6||h}
+demand_requests: {dem=2,100,000||request}    # over the horizon, no shedding
 
-How many clones do we wake, and where, so that the contest makes the least CO2?
+zones:
+  - id: fsn
+    idle_power_w_per_replica: {pi=130||W}
+    energy_j_per_request: {e=5.5||J/request}
+    max_requests_per_replica: {cap=300,000||request}    # over the horizon, same below
+    replicas_min: {lo=1||replica}
+    replicas_max: {most=3||replica}
+    pue: {pue=1.12}
+    ci_gco2e_per_kwh: {ci=350||g/kWh}
+    price_eur_per_replica_hour: 0.84
+  - id: hel
+    idle_power_w_per_replica: {pi=95}
+    energy_j_per_request: {e=7.0}
+    max_requests_per_replica: {cap=220,000}
+    replicas_min: {lo=0}
+    replicas_max: {most=4}
+    pue: {pue=1.08}
+    ci_gco2e_per_kwh: {ci=48}
+    price_eur_per_replica_hour: 0.91
+  - id: mad
+    idle_power_w_per_replica: {pi=150}
+    energy_j_per_request: {e=4.8}
+    max_requests_per_replica: {cap=400,000}
+    replicas_min: {lo=0}
+    replicas_max: {most=2}
+    pue: {pue=1.25}
+    ci_gco2e_per_kwh: {ci=160}
+    price_eur_per_replica_hour: 1.05
+  - id: waw
+    idle_power_w_per_replica: {pi=120}
+    energy_j_per_request: {e=5.0}
+    max_requests_per_replica: {cap=350,000}
+    replicas_min: {lo=1}
+    replicas_max: {most=3}
+    pue: {pue=1.40}
+    ci_gco2e_per_kwh: {ci=610}
+    price_eur_per_replica_hour: 0.66
+
+# A started replica draws idle power over the entire horizon; request energy comes on top. PUE multiplies both.
+# Integer replicas per zone, requests may be split between the zones at will. Objective: minimum operational
+# emissions. The prices and the nightly image pull (11 GB from the registry) are not part of it.
 """,
         keep="most lo",
-        **replicas(["fire station", "school", "mill"]),
+        **replicas(["fsn", "hel", "mad", "waw"]),
     ),
     Item(
         family="replicas",
         kind="mixed",
-        level=3,
+        level=1,
         marked="""
-We keep a question-and-answer robot for our allotment gardens. On a summer Sunday it gets {dem=1.8 thousand|1800|request} questions and answers all of them. Twins of the robot may sit in the shed or in the club house. One twin in the shed answers
-up to {cap=450||request} questions in the {T=720|12|h} minutes that we are open, one in the club house up to {cap=0.7 thousand|700}. A twin uses {pi=25||W} watts in the shed and {pi=0.06|60} kilowatts in the club house for as long as we are open;
-every question costs {e=0.5||Wh/request} watt-hours more in the shed and {e=1080|0.3} joules more in the club house. No more than {most=3||replica} twins fit in the shed and no more than {most=2} in the club house. The shed's power makes {ci=0.05|50|g/kWh} kilograms of CO2
-per kilowatt-hour, the club house's {ci=330} grams. How many twins go where for the least CO2?
+Spec: joint replica sizing (integer) and load splitting (continuous), objective = operational emissions.
+Horizon {T=0.5|12|h} d; {dem=1.5 million|1500000|request} inferences, all served. Idle draw of a deployed replica lasts the whole horizon; inference energy is
+incremental.
+
+Site H: idle {pi=0.11|110|W} kW per replica; {e=2.5|9|J/request} mWh per inference; {cap=250,000||request} inferences per replica and horizon; <= {most=3||replica} replicas; {ci=24|24|g/kWh} kgCO2e/MWh.
+Site K: idle {pi=160} W per replica; {e=6} J per inference; {cap=0.4 million|400000} inferences per replica and horizon; <= {most=3} replicas; {ci=0.29|290} kgCO2e/kWh.
+Site Q: idle {pi=75} W per replica; {e=0.0045|4.5} kJ per inference; {cap=180 thousand|180000} inferences per replica and horizon; <= {most=4} replicas; {ci=120} gCO2e/kWh.
+
+Report the replica counts and the split.
 """,
         keep="most",
-        **replicas(["shed", "club house"]),
+        **replicas(["H", "K", "Q"]),
     ),
     Item(
         family="replicas",
         kind="contradictory",
-        level=1,
+        level=2,
         marked="""
-Replica placement: demand 10000 requests, all to be served. Site A: capacity 1500 requests per replica, at most 3 replicas, idle 100 Wh, 1 Wh/request, 90 gCO2e/kWh. Site B: capacity 2000 requests per replica, at
-most 2 replicas, idle 120 Wh, 1 Wh/request, 300 gCO2e/kWh. Minimise emissions.
+Dear planning team,
+
+for Thursday's lottery draw we expect 80,000 ticket checks. A copy of the checking service handles 10,000 of them in Ghent
+and 25,000 in Porto. Switched on, a copy consumes 2 kWh for the day in Ghent and 3 kWh in Porto, and every check consumes another
+0.5 Wh in either city. Electricity: 150 g CO2e per kWh in Ghent, 220 g in Porto. The state lottery's contract
+says that at least five copies have to be running in Ghent. The machine room in Ghent has cooling for no more than 3 copies;
+Porto has room for 4.
+
+How many copies do we run in each city for the lowest emissions?
+
+Kind regards, Joana
 """,
         conflict=(
-            "demand 10000 requests",
-            "capacity 1500 requests per replica, at most 3 replicas",
-            "capacity 2000 requests per replica, at\nmost 2 replicas",
+            "at least five copies have to be running in Ghent",
+            "The machine room in Ghent has cooling for no more than 3 copies",
         ),
-        why="Three replicas of 1500 and two of 2000 serve 8500 requests; 10000 must be served.",
+        why="The contract asks for five copies in Ghent, where no more than three can run.",
     ),
 )

@@ -10,79 +10,93 @@ ITEMS = (
     Item(
         family="shift_space",
         kind="plain",
-        level=3,
+        level=2,
         marked="""
-Our choir wants its {load=600||request} old tape recordings cleaned of hiss by computer. Four friends have offered their machines and we can give each friend as many tapes as we like
-(a tape may even be cut in pieces). Cleaning one tape takes {e=50||Wh/request} watt-hours at Ann's, {e=70} at Bo's, {e=40} at Cleo's and {e=60} at Dan's. A kilowatt-hour
-makes {ci=350||g/kWh} grams of CO2 at Ann's, {ci=90} at Bo's, {ci=500} at Cleo's and {ci=130} at Dan's. Ann can take {cap=400||request} tapes at most, Bo {cap=150}, Cleo {cap=600} and Dan
-{cap=200}. How many tapes for whom, if the CO2 is to be least?
+Question from the records office. {load=80,000||request} scanned pages have to go through text recognition tonight, and we may split them among our three computer rooms however we like. What split causes the lowest
+emissions?
+
+Room; consumption (Wh per page); electricity (g CO2e per kWh); pages it can manage tonight
+Aarhus; {e=0.30||Wh/request}; {ci=95||g/kWh}; {cap=20,000||request}
+Poznan; {e=0.22}; {ci=640}; {cap=60,000}
+Porto; {e=0.26}; {ci=160}; {cap=55,000}
+
+One house rule: no room may get more than {share=50||percent} % of the pages, so that an outage does not cost us the whole night.
 """,
-        **regions(["Ann", "Bo", "Cleo", "Dan"]),
+        **regions(["Aarhus", "Poznan", "Porto"]),
     ),
     Item(
         family="shift_space",
         kind="plain",
-        level=1,
+        level=3,
         marked="""
-Spatial shifting with transfer carbon. A training workload of {load=1200||kWh} kWh, arbitrarily divisible, originates in DE. Regions: DE ({ci=380||g/kWh} gCO2e/kWh), FR
-({ci=55} gCO2e/kWh), SE ({ci=30} gCO2e/kWh), PL ({ci=690} gCO2e/kWh). Moving work out of DE adds {tr@2=25||g/kWh} gCO2e for every kWh executed in FR, {tr@3=60}
-gCO2e for every kWh in SE and {tr@4=15} gCO2e for every kWh in PL; executing in DE adds none. Capacity: DE {cap=1000||kWh} kWh, FR {cap=500} kWh, SE {cap=600} kWh, PL {cap=1000} kWh. Policy forbids more than
-{share=40||percent} % of the workload in any single region. Minimise emissions.
+Every winter our astronomy club sits on a mountain of star pictures, and they all have to be sharpened by computer. This year it is {load=900||request} pictures. We can sharpen them here at the observatory, or let the
+clubs in Tromso and Madrid do some of them, as many or as few as we want (half a picture is fine too, they come in tiles). One picture takes {e=150||Wh/request} watt-hours of electricity here,
+{e=90} in Tromso and {e=120} in Madrid. A kilowatt-hour stands for {ci=480||g/kWh} grams of CO2 here, {ci=20} in Tromso and {ci=170} in Madrid. Whatever we sharpen here need not be sent anywhere, but getting a picture to one of
+the other clubs and back uses {et=12||Wh/request} watt-hours in the internet, where a kilowatt-hour stands for {cin=280||g/kWh} grams. Before spring we could manage {cap=600||request} pictures here, Tromso {cap=250} and Madrid {cap=400}. How do we
+share them out for the smallest amount of CO2?
 """,
-        **regions(["DE", "FR", "SE", "PL"], home="DE"),
+        **regions(["here", "Tromso", "Madrid"], home="here"),
     ),
     Item(
         family="shift_space",
         kind="long",
-        level=2,
+        level=1,
         marked="""
-Dear partner,
+# RFC 0093: carbon-optimal traffic weights for the embedding service
 
-thank you for the visit (the strudel was excellent, and 4 of us missed the train). To business: image tagging for the autumn catalogue. There are {load=3 million|3000000|request}
-images to tag, which can be shared out among our locations in whatever proportion. Each location must tag the images it gets by the 30th.
+Status: draft, third revision. Authors: platform team (7 engineers). Supersedes RFC 0061.
 
-Location figures:
- - Bergen: {e=1.1||Wh/request} Wh per image, electricity {ci=25||g/kWh} g CO2e/kWh, overhead factor of the building (PUE) {pue=1.2}, no more than {cap=0.6 million|600000|request} images
- - Leeds: {e=0.9} Wh per image, {ci=210} g CO2e/kWh, PUE {pue=1.35}, no more than {cap=1.5 million|1500000} images
- - Turin: {e=1.0} Wh per image, {ci=300} g CO2e/kWh, PUE {pue=1.25}, no more than {cap=2 million|2000000} images
- - Split: {e=0.8} Wh per image, {ci=190} g CO2e/kWh, PUE {pue=1.6}, no more than {cap=1 million|1000000} images
+## Background
+The service runs v4.2 of the encoder (110 M parameters, fp16) behind a global load balancer. Availability target 99.95 %. The current weights are 25/25/25/25, chosen on 3 March for want of anything better. GPU
+rental is 1.90 USD per hour everywhere, so cost is not a factor.
 
-Because of the customer contract, no images at all may go to Split. By contract as well, Turin must tag at least {low@3=0.4 million|400000|request} images. Rates are 12 EUR per thousand images in
-all locations, and we employ 85 people in Turin. Catalogue number 52 will have 640 pages.
+## Problem
+A batch of {load=2.0 million|2000000|request} requests per window, infinitely divisible, is to be distributed over four regions.
 
-Please send the shares with the smallest emissions.
+## Data
 
-With kind regards
-A. Bianchi
+| region | J per request | PUE | gCO2e/kWh | capacity, requests | latency, ms |
+|---|---|---|---|---|---|
+| eu-north | {e=5.2||J/request} | {pue=1.12} | {ci=28||g/kWh} | {cap=1,100,000||request} | {lat=95||ms} |
+| eu-west | {e=4.8} | {pue=1.20} | {ci=295} | {cap=1,300,000} | {lat=30} |
+| us-east | {e=4.5} | {pue=1.25} | {ci=370} | {cap=1,200,000} | {lat=110} |
+| ap-south | {e=6.0} | {pue=1.55} | {ci=650} | {cap=800,000} | {lat=140} |
+
+## Constraints
+- Request-weighted mean latency <= {avg=60||ms} ms.
+- Data residency: ap-south must not receive any of this traffic.
+- Capacities as in the table.
+
+## Objective
+Minimise operational emissions of the window (facility energy, i.e. PUE applied). Embodied emissions and the network are out of the boundary. A weight change takes 40 s to propagate; ignore it.
 """,
-        **regions(["Bergen", "Leeds", "Turin", "Split"], forbid=["Split"]),
+        **regions(["eu-north", "eu-west", "us-east", "ap-south"], forbid=["ap-south"]),
     ),
     Item(
         family="shift_space",
         kind="mixed",
         level=3,
         marked="""
-My friends and I look for prime numbers, which is the kind of work that can be shared out in crumbs. This month's search needs {load=0.3|300|kWh} megawatt-hours of
-electricity. Nils has clean power, {ci=35||g/kWh} grams of CO2 per kilowatt-hour, and can take on {cap=250|69.44444444444444|kWh} megajoules of it; Olga has {ci=0.14|140} kilograms per
-kilowatt-hour and can take on {cap=120} kilowatt-hours; Pavel has {ci=0.48|480} kilograms per kilowatt-hour and can take on {cap=0.4|400} megawatt-hours. How much should each
-of the three take to make the least CO2?
+Our puppet theatre has {load=45||request} old plays on film, and a computer shall write subtitles for them. The library and the school offered to help. A play can be handed out scene by scene, so any division will do, only we promised the
+ministry to do at least {low@1=5||request} plays at the theatre ourselves. For one play the theatre's computer uses {e=0.9||kWh/request} kilowatt-hours, the library's {e=3.06|0.85} megajoules and the school's {e=750|0.75} watt-hours. The theatre's
+electricity gives {ci=0.41|410|g/kWh} kilograms of CO2 per kilowatt-hour, the library's {ci=30|108} grams per megajoule and the school's {ci=150} grams per kilowatt-hour. There is time for {cap=45||request} plays at the theatre, for {cap=24} at the library and for {cap=18} at the
+school. Who does how many, when the CO2 should be as little as possible?
 """,
-        **regions(["Nils", "Olga", "Pavel"]),
+        **regions(["theatre", "library", "school"]),
     ),
     Item(
         family="shift_space",
         kind="contradictory",
-        level=2,
+        level=1,
         marked="""
-We distribute 900 kWh of data processing between Lisbon (140 g CO2e per kWh, at most 300 kWh), Riga (180 g, at most 250 kWh) and Sofia (420 g, at most 200 kWh), in any
-proportion. All 900 kWh have to be processed in these three places. Which distribution has the lowest emissions?
+Geographic load shifting, one period. A divisible load of 640 kWh is to be placed on the regions WA (75 gCO2e/kWh, capacity 400 kWh), TX (405 gCO2e/kWh, capacity 500 kWh) and OH (460 gCO2e/kWh, capacity
+500 kWh); there are no other regions. Concentration limit: no region hosts more than 30 % of the load. The load must be placed in full within the period, deferral is not permitted. Minimise operational emissions.
 """,
         conflict=(
-            "at most 300 kWh",
-            "at most 250 kWh",
-            "at most 200 kWh",
-            "All 900 kWh have to be processed",
+            "there are no other regions",
+            "no region hosts more than 30 % of the load",
+            "The load must be placed in full",
         ),
-        why="The three places together take 750 kWh.",
+        why="Three regions with 30 % each host 90 % of the load.",
     ),
 )

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the texts are wrapped as people wrap them
-"""Work moved in time: the half for judging."""
+"""When the work is done: the half for judging."""
 
 from __future__ import annotations
 
@@ -10,92 +10,96 @@ ITEMS = (
     Item(
         family="shift_time",
         kind="plain",
-        level=2,
+        level=1,
         marked="""
-Two nightly jobs have to be scheduled on our cluster. The backup runs for {dur=4} hours and consumes {et=20||kWh} kWh in all, evenly over its run; the index rebuild
-runs for {dur=2} hours and consumes {et=14} kWh in all, evenly over its run. Neither may be interrupted. Both start on the hour, may start from 18:00, and must
-be finished by 06:00; they may overlap. The grid's emissions in g CO2e per kWh, hour by hour:
-
-18:00 {ci=470||g/kWh}
-19:00 {ci=480}
-20:00 {ci=455}
-21:00 {ci=410}
-22:00 {ci=330}
-23:00 {ci=300}
-00:00 {ci=240}
-01:00 {ci=225}
-02:00 {ci=230}
-03:00 {ci=215}
-04:00 {ci=290}
-05:00 {ci=370}
-
-At what hour should each start for the lowest emissions?
+# minimise total operational gCO2e; non-preemptive jobs at constant power, start times at slot boundaries
+slots: 12
+slot_length_h: {step=1||h}
+carbon_intensity_gCO2e_per_kWh: [{ci=388||g/kWh}, {ci=371}, {ci=342}, {ci=295}, {ci=251}, {ci=214}, {ci=198}, {ci=207}, {ci=246}, {ci=301}, {ci=356}, {ci=402}]
+jobs:
+  ingest: runs {dur=3} slots at {p=8||kW} kW, earliest slot {rel=1}, must be complete at the end of slot {dl=8}
+  embed: runs {dur=2} slots at {p=5} kW, earliest slot {rel=1}, must be complete at the end of slot {dl=12}
+  evaluate: runs {dur=4} slots at {p=7} kW, earliest slot {rel=4}, must be complete at the end of slot {dl=12}
+feeder: the sum of the powers of all running jobs never exceeds {pcap=13||kW} kW
 """,
-        keep="dur",
-        **starts(["backup", "index rebuild"], 12),
+        keep="dur rel dl step",
+        **starts(["ingest", "embed", "evaluate"], 12),
     ),
     Item(
         family="shift_time",
         kind="plain",
         level=3,
         marked="""
-My pond pump must run {dur=5||h} hours today, at {p=800||W} watts, and it does not matter when or in how many pieces (even parts of an hour are fine). The wind decides how clean the
-electricity is. In the ten hours from seven in the morning the grams of CO2 per kilowatt-hour are, one {step=hour|1|h} after the other:
-{ci=310||g/kWh}, {ci=300}, {ci=250}, {ci=190}, {ci=170}, {ci=165}, {ci=200}, {ci=260}, {ci=320} and {ci=340}. When should it run to leave the least CO2 behind?
+Hello, I photograph nebulae from my garden and have a question about the day after a clear night. Two programs have to work through the pictures: the stacker, which eats
+{et=0.9||kWh} kilowatt-hours for a night's pictures, and the star remover, which eats {et=0.5}. I can stop either of them whenever I like and let it go on later, for a minute or for an afternoon, and both may run
+side by side. But the stacker never takes more than {pm=250||W} watts and the star remover never more than {pm=150}, and the plug in the shed gives {pcap=300||W} watts for the
+two of them together.
+
+On the website of our grid I read for tomorrow, one {step=hour|1|h} after another from nine in the morning until five in the afternoon: {ci=260||g/kWh}, {ci=215}, {ci=150}, {ci=120}, {ci=110}, {ci=135},
+{ci=190}, {ci=280} grams of CO2 per kilowatt-hour. By five both must have eaten all they need. How much should each take in which hour, if I want to cause as little CO2 as I can?
 """,
         keep="step",
-        **spread(["pump"], 10),
+        **spread(["stacker", "star remover"], 8),
     ),
     Item(
         family="shift_time",
         kind="long",
-        level=1,
+        level=2,
         marked="""
-Carbon-aware batch scheduling on a day-ahead forecast
+From: Production planning, Nordkurier printing house
+To: IT operations
+Re: night runs from Thursday
 
-System: a 40-node cluster (idle consumption is excluded from the boundary), Slurm 24.05, 2 administrators, UPS rated 80 kVA, mean queue of 13 jobs.
-Four preemptible jobs are to be spread over 24 hourly slots; within a slot a job may receive any amount of energy between 0 and its slot limit.
+Dear colleagues,
 
-| job | total energy (kWh) | slot limit (kWh) | first slot | last slot |
-|-----|----|----|----|----|
-| genome | {et=60||kWh} | {em=10||kWh} | {rel=1} | {dl=24} |
-| climate | {et=45} | {em=15} | {rel=1} | {dl=12} |
-| render | {et=20} | {em=8} | {rel=9} | {dl=18} |
-| finetune | {et=36} | {em=12} | {rel=13} | {dl=24} |
+the new press (delivered on the 6th, 41 tonnes, 70 000 copies an hour) changes our nights. Circulation stands at 118 000 and paper has become 9 % dearer, but that is for another mail.
+For you it means that three computer runs move into the night. None of them can be interrupted, all start on the full hour, and since we own only {most=one|1} licence of the
+image software no two may run at the same time.
 
-All jobs together are limited to {cap=22||kWh} kWh per slot. Average intensity forecast (gCO2e/kWh) for slots 1 to 24:
-{ci=255||g/kWh} {ci=240} {ci=232} {ci=228} {ci=235} {ci=262} {ci=310} {ci=365} {ci=350} {ci=290} {ci=215} {ci=160} {ci=138} {ci=142} {ci=170} {ci=225} {ci=305}
-{ci=390} {ci=440} {ci=452} {ci=430} {ci=385} {ci=320} {ci=280}
+The archive scan takes {dur=3} hours at {p=9||kW} kW; it can go at any time between 20:00 and 06:00. Ad matching takes {dur=2} hours at {p=14} kW. The advertisements are complete at 20:00, and at 02:00 the forms
+go to plate making, so it has to be through by then. The layout check takes {dur=2} hours at {p=6} kW, cannot begin before midnight, when the pages are there, and has to be through by 04:00.
 
-The forecast was issued at 11:40 UTC with a MAPE of 6.3 %. Determine the energy per job and slot with the lowest total emissions.
+What the energy department expects of the grid, per {step=hour|1|h}, in g CO2e/kWh:
+
+20:00-21:00  {ci=412||g/kWh}
+21:00-22:00  {ci=396}
+22:00-23:00  {ci=350}
+23:00-00:00  {ci=281}
+00:00-01:00  {ci=236}
+01:00-02:00  {ci=204}
+02:00-03:00  {ci=190}
+03:00-04:00  {ci=211}
+04:00-05:00  {ci=268}
+05:00-06:00  {ci=340}
+
+The server room was measured at 24 °C and the two UPS units hold for 15 minutes; neither is a concern. Please send us the three start times that keep the emissions of the night
+lowest. The works council (room 2.08) has agreed.
+
+Kind regards
+Wiebke Harms
 """,
-        keep="rel dl",
-        **spread(["genome", "climate", "render", "finetune"], 24),
+        keep="dur most step",
+        **starts(["archive scan", "Ad matching", "layout check"], 10, windows=[(1, 10), (1, 6), (5, 8)]),
     ),
     Item(
         family="shift_time",
         kind="under",
-        level=1,
+        level=3,
         marked="""
-Schedule a single non-preemptive job of 3 h in a day of 8 hourly slots with carbon intensity 380, 350, 270, 210, 190, 240, 330 and 400
-gCO2e/kWh, slots 1 to 8. The job may start at the beginning of any slot and must end by the end of slot 8. Report the emissions of the optimum.
+My old laptop listens through my bird-song recordings and writes down who sang. While it does that it uses 65 watts and must not be disturbed until it is through. It has to be through by six in the morning,
+and I could set it going at ten in the evening or at any full hour after that. Honestly I have never looked at the clock to see how long it is busy with one day's recordings. The app says, in grams of CO2 for a kilowatt-hour: at
+ten 330, at eleven 305, at midnight 240, at one 180, at two 165, at three 170, at four 220, at five 290. At which hour do I set it going to make the least CO2?
 """,
-        questions=(("power or energy of the job", "W"),),
-        variants=(
-            {
-                "text": "A start hour without grams could be given, since one job's best start does not depend on "
-                "its power; but grams are asked for, so the power must be.",
-            },
-        ),
+        questions=(("duration: how long the laptop is busy with one day's recordings", "h"),),
     ),
     Item(
         family="shift_time",
         kind="out",
-        level=2,
+        level=1,
         marked="""
-We pay 0.31 EUR per kWh from 7 to 21 and 0.19 EUR per kWh otherwise. Our batch job needs 5 kWh and takes two hours. When should it start so that our
-electricity bill is as small as possible? (Grid carbon is 300 g per kWh all day, which we do not consider.)
+Attached: 90 days of hourly marginal carbon intensity for bidding zone SE3 (mean 41, standard deviation 17 gCO2e/kWh). Fit a SARIMA or gradient-boosted model, forecast the next 24 h
+and report MAPE and pinball loss at the 10 % and 90 % quantiles against the naive day-before baseline. Scheduling of loads is left to WP5.
 """,
-        why="The bill in euros is minimised; carbon is said not to be considered.",
+        why="A forecast is to be fitted and scored; moving loads is left to others and nothing is decided in grams.",
     ),
 )

