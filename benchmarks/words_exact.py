@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from gramwise.optimize.compiled.evaluate import Evaluator
 from gramwise.optimize.compiled.milp import compile_milp
+from gramwise.optimize.compiled.solution import Run
 from gramwise.optimize.offload.assignment import Assignment
 from gramwise.optimize.offload.packing import optimum
 from gramwise.optimize.offload.statements import assignment_problem
@@ -25,6 +27,7 @@ from record import finish, row
 
 SIZES = ((6, 4, 30, 0.020), (16, 5, 30, 0.5), (50, 8, 4, 5.0))
 BIG_S = 5.0
+PARTS = {"bind_s": "binding names", "compile_s": "compiling", "judge_s": "judging"}
 
 
 def main() -> None:
@@ -64,8 +67,9 @@ def main() -> None:
             )  # fmt: skip
             rows.append(row(f"{size}: gap left (fraction), median and largest", "",
                             [statistics.median(gaps), max(gaps)], None))  # fmt: skip
-        compile_s = statistics.median(x["compile_s"] for x in seen)
-        rows.append(row(f"{size}: compiling alone, median (CPU-s)", "", compile_s, None))
+        for part in ("bind_s", "compile_s", "judge_s"):
+            part_s = statistics.median(x[part] for x in seen)
+            rows.append(row(f"{size}: {PARTS[part]} alone, median (CPU-s)", "", part_s, None))
     finish("words_exact", rows, details=details)
 
 
@@ -80,12 +84,15 @@ def measure(tasks: int, sites: int, count: int, limit_s: float) -> list[dict[str
         bound = _bound(problem)
         spent, spent_cpu = time.perf_counter() - begun, time.process_time() - cpu
         cpu = time.process_time()
-        compile_milp(bound)
+        milp = compile_milp(bound)
         compile_s = time.process_time() - cpu
         begun, cpu = time.perf_counter(), time.process_time()
         left_s = 60.0 if tasks < 50 else BIG_S - spent - 0.1
         answer = MilpSolver().solve(bound, time_limit_s=left_s)
         wall_s, typed_s = time.perf_counter() - begun + spent, time.process_time() - cpu + spent_cpu
+        cpu = time.process_time()
+        Run("milp", left_s, seed).judged(Evaluator(bound, milp.grids), answer.point)
+        judge_s = time.process_time() - cpu
         cpu = time.process_time()
         direct = optimum(case.packing(world), 0, left_s, 0.0)
         direct_s = time.process_time() - cpu
@@ -97,7 +104,9 @@ def measure(tasks: int, sites: int, count: int, limit_s: float) -> list[dict[str
                 "gap_frac": answer.gap_frac,
                 "wall_s": wall_s,
                 "typed_s": typed_s,
+                "bind_s": spent_cpu,
                 "compile_s": compile_s,
+                "judge_s": judge_s,
                 "direct_s": direct_s,
                 "direct_grams": direct.grams,
             }

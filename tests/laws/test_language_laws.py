@@ -6,6 +6,7 @@ import contextlib
 import math
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,18 +30,30 @@ PIECES = [
     "gCO2e", "dB", "^9", "e1",
 ]  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
-LIMIT_S = 0.5  # a loaded machine; the benchmark of a million inputs holds the line at 0.1
+LIMIT_S = 0.5  # the benchmark of a million inputs holds the line at 0.1
+
+
+def never_hangs(work: Callable[[], object]) -> bool:
+    """Whether one run in five stays below the limit: what hangs does so every time, what is disturbed does not."""
+    for _ in range(5):
+        start = time.process_time()
+        work()
+        if time.process_time() - start < LIMIT_S:
+            return True
+    return False
 
 
 @settings(max_examples=1200, deadline=None)
 @given(TEXTS)
 def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
-    start = time.process_time()
-    for parse in (parse_expression, parse_scope, parse_unit):
-        with contextlib.suppress(Refused):
-            parse(text)
-    stated(text)
-    assert time.process_time() - start < LIMIT_S
+    def read() -> None:
+        for parse in (parse_expression, parse_scope, parse_unit):
+            with contextlib.suppress(Refused):
+                parse(text)
+        stated.cache_clear()
+        stated(text)
+
+    assert never_hangs(read)
 
 
 NUMBERS = st.one_of(
@@ -106,15 +119,17 @@ def test_any_document_is_judged(
             {"name": "c", "kind": "other", "forall": scope, "lhs": side, "rel": "<=", "rhs": "p"}
         ],
     }
-    start = time.process_time()
-    problem, findings = read_problem(document)
-    if problem is None:
-        assert findings
-        return
-    report = validate(problem, text="3 jobs use 40 Wh")
-    assert report.ok == (report.bound is not None and not any(f.blocks for f in report.findings))
-    assert (report.bound is None) <= bool(report.findings)
-    assert time.process_time() - start < LIMIT_S
+
+    def judge() -> None:
+        problem, findings = read_problem(document)
+        if problem is None:
+            assert findings
+            return
+        report = validate(problem, text="3 jobs use 40 Wh")
+        assert report.ok == (report.bound is not None and not any(f.blocks for f in report.findings))
+        assert (report.bound is None) <= bool(report.findings)
+
+    assert never_hangs(judge)
 
 
 @pytest.mark.parametrize("symbol", sorted({u.symbol for u in SYMBOLS.values() if not u.log}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -45,9 +43,8 @@ def test_a_good_start_is_never_lost() -> None:
 
 def test_the_time_limit_holds() -> None:
     bound = bound_of(offloading(12, 5, 0))
-    begun = time.perf_counter()
-    DiffusionSolver(rounds=10_000).solve(bound, time_limit_s=1.0)
-    assert time.perf_counter() - begun < 5.0
+    found = DiffusionSolver(rounds=10_000).solve(bound, time_limit_s=1.0)  # minutes, if nothing stopped it
+    assert int(found.rewrites[0].split(" rounds")[0]) < 10_000
 
 
 def test_a_problem_that_is_too_wide_is_refused_in_words() -> None:

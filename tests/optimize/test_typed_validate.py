@@ -221,6 +221,15 @@ def test_a_family_needs_its_constraints() -> None:
     assert "E502" not in check(knowledge=knowledge).codes  # another name, the same kind of rule
     assert "E502" in check(without("one_site"), knowledge=knowledge).codes
 
+    def called(d: dict[str, Any]) -> None:
+        d["constraints"][0]["kind"] = "capacity"
+
+    assert (
+        "E502" not in check(called, knowledge=knowledge).codes
+    )  # what one calls logic another calls capacity
+    both = (Required(name="one", kind="logic", rel="=="), Required(name="two", kind="energy", rel="=="))
+    assert "E502" in check(called, knowledge={"family.assignment": Known(constraints=both)}).codes
+
 
 def test_cards_become_known() -> None:
     model = Model(
@@ -258,6 +267,13 @@ def test_what_only_limits_need_not_be_counted() -> None:
     term = {"name": "most", "unit": "J", "expr": "P*L*100*0 + E[1]"}
     report = check(add("constraints", budget), add("derived", term), put("derived", 1, source="structure"))
     assert "E501" not in report.codes
+
+
+def test_another_way_to_say_what_is_counted_need_not_be_counted_too() -> None:
+    term = {"name": "mean", "forall": "j in JOB", "unit": "W", "expr": "e[j,2]/t_tx[j,2]"}
+    assert "E501" not in check(add("derived", term)).codes
+    term["expr"] = "e[j,2]/L"  # a figure that the objective does not hold
+    assert "E501" in check(add("derived", term)).codes
 
 
 def test_consumption_under_a_budget_must_be_counted_too() -> None:

@@ -14,6 +14,7 @@ from gramwise.optimize.knowledge.base import shipped
 from gramwise.optimize.solvers.prices import with_prices
 from gramwise.optimize.typed.bind import bind
 from gramwise.optimize.typed.findings import Refused
+from gramwise.optimize.typed.record import Question
 from gramwise.optimize.words.dialogue import next_turn
 from gramwise.optimize.words.formulator import Answer, Draft, Formulator
 from gramwise.runtime.ownwork import own_work
@@ -22,7 +23,8 @@ from gramwise.runtime.wordscenario import write_scenario
 if TYPE_CHECKING:
     from gramwise.optimize.compiled.solution import Solution
     from gramwise.optimize.typed.bind import Bound
-    from gramwise.optimize.typed.record import SetDecl
+    from gramwise.optimize.typed.findings import Finding
+    from gramwise.optimize.typed.record import Param, SetDecl
 
 SCHEMA = "gramwise.words/1"
 FORMULATORS = ("offline", "llm")
@@ -30,6 +32,8 @@ MOST_BYTES = 64_000
 """Of a description: more is not a description but a document (the cap of the expression language)."""
 _MOST_QUESTIONS, _MOST_LINES, _NOUGHT = 40, 40, 1e-9
 _NOTHING = ("infeasible", "no_feasible_found", "unbounded", "time_limit")
+_MOST_FAULTS = 3
+_FAULTY = "What was understood does not hold together, and is not solved."
 _NO_SCENARIO = (
     "No scenario: nothing in this plan happens at a place with a known intensity, or it emits nothing."
 )
@@ -99,6 +103,54 @@ def formulator_of(name: str) -> Formulator:
     )
 
 
+class Guarded:
+    """A formulator whose problem with a blocking code is no problem to solve: it asks instead, in plain words.
+
+    Args:
+        inner: who formulates.
+    """
+
+    def __init__(self, inner: Formulator) -> None:
+        self.inner, self.name, self.version = inner, inner.name, inner.version
+
+    def formulate(self, text: str, answers: Sequence[Answer] = ()) -> Draft:
+        """The draft of the formulator; ``needs_input`` with what is wrong where it was formulated with a fault.
+
+        Raises:
+            ConfigError, SourceUnavailable: as the formulator's.
+        """
+        draft = self.inner.formulate(text, answers)
+        # What no decision can keep (E801) is sound, and the solver proves it.
+        faults = [f for f in draft.findings if f.blocks and not f.code.startswith("E8")]
+        if draft.status != "formulated" or draft.problem is None or not faults:
+            return draft
+        params = {f"param {p.name}": p for p in draft.problem.params}
+        told = dict.fromkeys(_in_words(f, params.get(f.where)) for f in faults)
+        asked = dict.fromkeys(f.where for f in faults if f.where in params)
+        return replace(
+            draft,
+            status="needs_input",
+            reason=f"{_FAULTY} {' '.join([*told][:_MOST_FAULTS])}",
+            questions=tuple(_ask_again(params[where]) for where in asked),
+        )
+
+
+def _in_words(fault: Finding, param: Param | None) -> str:
+    subject = fault.where if param is None else param.text or param.name
+    return f"{subject[:1].upper()}{subject[1:]}: {fault.message} ({fault.code})"
+
+
+def _ask_again(param: Param) -> Question:
+    unit = "" if param.unit == "1" else param.unit
+    tail = f" Please give it in {unit}." if unit else ""
+    return Question(
+        id=f"q_{param.name}",
+        about=param.name,
+        text=f"What is the {param.text or param.name}?{tail}",
+        unit=unit,
+    )
+
+
 def plan_from_words(
     text: str,
     *,
@@ -114,7 +166,7 @@ def plan_from_words(
 
     Args:
         text: the description.
-        formulator: turns it into a typed problem.
+        formulator: turns it into a typed problem, which is not solved while the validator blocks it.
         solver: ``auto`` or a solver's name.
         answer: asks a person one question, and returns what they said or None; None asks nobody.
         time_limit_s: of solving, s.
@@ -129,7 +181,7 @@ def plan_from_words(
     chosen = create("solver", solver)  # what does not exist is told before anything takes time
     own_work(0.0, zone, None)
     began = time.process_time()
-    draft = _dialogue(text, formulator, answer)
+    draft = _dialogue(text, Guarded(formulator), answer)
     document = _document(draft, formulator)
     if draft.status != "formulated" or draft.problem is None:
         return document

@@ -69,7 +69,7 @@ class Evaluator:
     def __init__(self, bound: Bound, grids: Grids | None = None) -> None:
         self.bound = bound
         self.grids = grids or Grids(bound)
-        self._seen = False
+        self._built = False
 
     def __call__(self, decisions: Floats) -> Values:
         """Grams and violations.
@@ -81,11 +81,12 @@ class Evaluator:
             Refused: E404 an open parameter, E103 too many terms.
         """
         batch = np.atleast_2d(np.asarray(decisions, dtype=np.float64))
-        if not self._seen and len(batch):
-            self._some(batch[:1])  # builds the grids, whose size is not known before
-            self._seen = True
+        # The first decision goes alone: it builds the grids, whose size is not known before.
+        alone = 0 if self._built else 1
+        parts = [self._some(batch[:1])] * alone
+        self._built = True
         each = max(1, _AT_ONCE // max(1, self.bound.width, self.grids.largest))
-        parts = [self._some(batch[i : i + each]) for i in range(0, len(batch), each)]
+        parts += [self._some(batch[i : i + each]) for i in range(alone, len(batch), each)]
         names = [c.record.name for c in self.bound.constraints]
         return Values(
             np.concatenate([p.grams for p in parts]),

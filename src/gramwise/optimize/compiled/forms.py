@@ -15,7 +15,7 @@ import numpy as np
 from .grid import add_up
 
 if TYPE_CHECKING:
-    from gramwise.core.decision import Floats, Ints
+    from gramwise.core.decision import Bools, Floats, Ints
 
 _NO_PLACES: Ints = np.zeros(0, dtype=np.int64)
 _NO_VALUES: Floats = np.zeros(0)
@@ -57,31 +57,22 @@ class Form:
 
     def plus(self, other: Form, sign: float = 1.0) -> Form:
         """``self + sign * other``."""
-        return Form(
-            self.const + sign * other.const,
-            *_merged((self.row, self.col, self.val), (other.row, other.col, sign * other.val)),
-            *_merged(
-                (self.qrow, self.qa, self.qb, self.qval),
-                (other.qrow, other.qa, other.qb, sign * other.qval),
-            ),
-        )
+        const = self.const + sign * other.const
+        linear = _merged((self.row, self.col, self.val), (other.row, other.col, sign * other.val))
+        if self.affine and other.affine:
+            return Form(const, *linear)
+        ours, theirs = (self.qrow, self.qa, self.qb, self.qval), (other.qrow, other.qa, other.qb)
+        return Form(const, *linear, *_merged(ours, (*theirs, sign * other.qval)))
 
     def scaled(self, by: Floats) -> Form:
         """Each row times a number; entries that become 0 go."""
-        val, qval = self.val * by[self.row], self.qval * by[self.qrow]
-        kept, qkept = val != 0, qval != 0
         with np.errstate(invalid="ignore"):
             const = self.const * by
-        return Form(
-            const,
-            self.row[kept],
-            self.col[kept],
-            val[kept],
-            self.qrow[qkept],
-            self.qa[qkept],
-            self.qb[qkept],
-            qval[qkept],
-        )
+        linear = _present(self.row, self.col, self.val * by[self.row]) if len(self.row) else ()
+        if self.affine:
+            return Form(const, *linear)
+        linear = linear or (self.row, self.col, self.val)
+        return Form(const, *linear, *_present(self.qrow, self.qa, self.qb, self.qval * by[self.qrow]))
 
     def times(self, other: Form) -> Form:
         """Product of two affine forms, row by row."""
@@ -109,18 +100,14 @@ class Form:
 
     def take(self, rows: Ints) -> Form:
         """Row ``rows[i]`` as row i."""
+        if self.constant:
+            return Form(self.const[rows])
         row, entry = _gathered(self.row, self.n, rows)
-        qrow, qentry = _gathered(self.qrow, self.n, rows)
-        return Form(
-            self.const[rows],
-            row,
-            self.col[entry],
-            self.val[entry],
-            qrow,
-            self.qa[qentry],
-            self.qb[qentry],
-            self.qval[qentry],
-        )
+        linear = row, self.col[entry], self.val[entry]
+        if self.affine:
+            return Form(self.const[rows], *linear)
+        qrow, entry = _gathered(self.qrow, self.n, rows)
+        return Form(self.const[rows], *linear, qrow, self.qa[entry], self.qb[entry], self.qval[entry])
 
     def added(self, owner: Ints, rows: int) -> Form:
         """Sums of rows that belong together; ``owner`` ascends."""
@@ -129,6 +116,8 @@ class Form:
 
     def tidy(self) -> Form:
         """Entries of one place added up; what comes to nothing goes."""
+        if self.constant:
+            return self
         row, (col,), val = _unique(self.row, (self.col,), self.val)
         qrow, (qa, qb), qval = _unique(self.qrow, (self.qa, self.qb), self.qval)
         return Form(self.const, row, col, val, qrow, qa, qb, qval)
@@ -168,6 +157,12 @@ def product_interval(lower: Floats, upper: Floats, a: Ints, b: Ints) -> tuple[Fl
     crosses = (a == b) & (lower[a] < 0) & (upper[a] > 0)
     least = np.where(crosses, 0.0, np.where(a == b, np.maximum(least, 0.0), least))
     return least, most
+
+
+def _present(*columns: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Entries whose value, the last column, is not 0."""
+    kept = columns[-1] != 0
+    return columns if kept.all() else tuple(column[kept] for column in columns)
 
 
 def _bare(values: Floats, instead: float) -> Floats:
@@ -210,15 +205,21 @@ def _pairs(left: Ints, right: Ints, n: int) -> tuple[Ints, Ints]:
 def _unique(row: Ints, columns: tuple[Ints, ...], val: Floats) -> tuple[Ints, tuple[Ints, ...], Floats]:
     if not len(row):
         return row, columns, val
-    order = np.lexsort((*reversed(columns), row))
-    row, val = row[order], val[order]
-    columns = tuple(c[order] for c in columns)
-    new = np.ones(len(row), dtype=np.bool_)
-    new[1:] = row[1:] != row[:-1]
-    for c in columns:
-        new[1:] |= c[1:] != c[:-1]
-    first = np.flatnonzero(new)
-    total = np.add.reduceat(val, first)
-    kept = total != 0
-    first = first[kept]
-    return row[first], tuple(c[first] for c in columns), total[kept]
+    keys = row, *columns
+    if not _ascending(keys):
+        order = np.lexsort(keys[::-1])
+        val, keys = val[order], tuple(key[order] for key in keys)
+        new = np.ones(len(val), dtype=np.bool_)
+        new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+        first = new.nonzero()[0]
+        val, keys = np.add.reduceat(val, first), tuple(key[first] for key in keys)
+    row, *rest, val = _present(*keys, val)
+    return row, tuple(rest), val
+
+
+def _ascending(keys: tuple[Ints, ...]) -> bool:
+    """Whether entries are in order by all keys, and each place has one."""
+    above: Bools = np.zeros(len(keys[0]) - 1, dtype=np.bool_)
+    for key in reversed(keys):
+        above = (key[1:] > key[:-1]) | ((key[1:] == key[:-1]) & above)
+    return bool(above.all())

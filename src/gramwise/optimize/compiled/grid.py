@@ -104,7 +104,7 @@ class Grids:
         owner = np.repeat(np.arange(outer.n), each)
         at = {name: column[owner] for name, column in outer.at.items()}
         for binder, place in zip(scope.binders, places, strict=True):
-            at[binder.name] = np.tile(place, outer.n)
+            at[binder.name] = place if outer.n == 1 else np.tile(place, outer.n)
         grid = Grid(len(owner), at, owner)
         if not scope.where:
             return grid
@@ -232,6 +232,8 @@ def add_up(values: Floats, owner: Ints, rows: int) -> Floats:
     """Sums of (..., n) values over rows that belong together; ``owner`` ascends."""
     total = np.zeros((*values.shape[:-1], rows))
     if len(owner):
-        first = np.flatnonzero(np.diff(owner, prepend=-1))
+        new = np.ones(len(owner), dtype=np.bool_)
+        np.not_equal(owner[1:], owner[:-1], out=new[1:])
+        first = new.nonzero()[0]
         total[..., owner[first]] = np.add.reduceat(values, first, axis=-1)
     return total

@@ -41,8 +41,8 @@ class Rows:
         self.row.append(form.row + self.count)
         self.col.append(form.col)
         self.val.append(form.val)
-        self.low.append(np.broadcast_to(low, form.n) - form.const)
-        self.high.append(np.broadcast_to(high, form.n) - form.const)
+        self.low.append(low - form.const)
+        self.high.append(high - form.const)
         self.count += form.n
 
 

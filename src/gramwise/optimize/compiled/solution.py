@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import time
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from .evaluate import Evaluator
+from .evaluate import TOLERANCE, Evaluator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gramwise.core.decision import Floats
 
@@ -115,28 +116,80 @@ def flat(bound: Bound, decision: Mapping[str, Any]) -> Floats:
     return point
 
 
-def judged(evaluator: Evaluator, answer: Solution) -> Solution:
-    """The same with grams, violations and gap by the evaluator; what it finds missed is no feasible decision."""
-    if answer.point is None:
-        return answer
-    values = evaluator(answer.point[None])
+class Run:
+    """One solver at work on one problem: its clock, and how its answer is judged and signed.
+
+    Args:
+        solver: its name.
+        time_limit_s: wall-clock seconds from now.
+        seed: of everything random.
+        libraries: distributions whose versions the answer names.
+    """
+
+    def __init__(self, solver: str, time_limit_s: float, seed: int, *libraries: str) -> None:
+        self.solver, self.time_limit_s, self.seed = solver, time_limit_s, seed
+        self.libraries = libraries
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    @property
+    def left_s(self) -> float:
+        """Wall-clock seconds left; 0 or less when the time is over."""
+        return self.time_limit_s - (time.perf_counter() - self._wall)
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of this process so far."""
+        return time.process_time() - self._cpu
+
+    def judged(
+        self,
+        evaluator: Evaluator,
+        point: Floats | None,
+        *,
+        status: Status = "feasible",
+        bound: float | None = None,
+        rewrites: Sequence[str] = (),
+    ) -> Solution:
+        """The answer with grams, violations and gap by the evaluator; what it finds missed is no feasible decision.
+
+        Args:
+            evaluator: of the problem.
+            point: the decision, (width,) in base units; None where there is none.
+            status: what holds if the decision keeps everything.
+            bound: no decision has fewer grams; None where nothing is proved.
+            rewrites: what was rewritten and why.
+        """
+        found: dict[str, Any] = {"status": status}
+        if point is not None:
+            found |= _judgement(evaluator, point, status, bound)
+        return Solution(
+            **found,
+            point=point,
+            bound=bound,
+            wall_s=time.perf_counter() - self._wall,
+            cpu_s=self.cpu_s,
+            solver=self.solver,
+            seed=self.seed,
+            versions={name: version(name) for name in self.libraries},
+            rewrites=tuple(rewrites),
+        )
+
+
+def _judgement(evaluator: Evaluator, point: Floats, status: Status, bound: float | None) -> dict[str, Any]:
+    values = evaluator(point[None])
     kept, grams = bool(values.kept[0]), float(values.grams[0])
-    missed = {
-        name: float(by[0])
-        for name, by in values.violations.items()
-        if not kept and values.shares[name][0] > 1e-6
-    }
-    status = answer.status
-    if not kept:
-        status = "no_feasible_found"
     gap = None
-    if kept and answer.bound is not None and np.isfinite(answer.bound):
-        gap = max(0.0, grams - answer.bound) / abs(grams) if grams else 0.0 if answer.bound == 0 else None
-    return replace(
-        answer,
-        status=status,
-        decision=nested(evaluator.bound, answer.point),
-        grams=grams,
-        violations=missed,
-        gap_frac=gap,
+    if kept and bound is not None and np.isfinite(bound):
+        gap = max(0.0, grams - bound) / abs(grams) if grams else 0.0 if bound == 0 else None
+    missed = (
+        {}
+        if kept
+        else {n: float(by[0]) for n, by in values.violations.items() if values.shares[n][0] > TOLERANCE}
     )
+    return {
+        "status": status if kept else "no_feasible_found",
+        "decision": nested(evaluator.bound, point),
+        "grams": grams,
+        "violations": missed,
+        "gap_frac": gap,
+    }

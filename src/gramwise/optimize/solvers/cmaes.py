@@ -5,7 +5,6 @@ Evolution strategy with adapted covariance (Hansen 2016, arXiv 1604.00772). Noth
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +12,13 @@ import numpy as np
 from gramwise.core.errors import SourceUnavailable
 
 from ..compiled.blackbox import BlackBox
-from ..compiled.solution import Solution, judged, version
+from ..compiled.solution import Run
 from .local import Search
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats
 
+    from ..compiled.solution import Solution
     from ..typed.bind import Bound
 
 
@@ -41,17 +41,15 @@ class CmaesSolver:
             SourceUnavailable: ``cma`` is not installed.
         """
         cma = _cma()
-        wall, cpu = time.perf_counter(), time.process_time()
+        run = Run("cmaes", time_limit_s, seed, "cma")
         box = BlackBox(bound)
         search = Search(box)
         best = box.decode(np.zeros((1, box.dim)))[0] if start is None else start
         key, asked, restart = float(search.keys(best[None])[0]), 0, 0
-        while asked < self.evaluations and time.perf_counter() - wall < time_limit_s:
+        while asked < self.evaluations and run.left_s > 0:
             options = {"seed": 1 + seed * 1000 + restart, "verbose": -9, "bounds": [-4, 4]}
             strategy = cma.CMAEvolutionStrategy(np.zeros(max(2, box.dim)), 0.8, options)
-            while (
-                not strategy.stop() and asked < self.evaluations and time.perf_counter() - wall < time_limit_s
-            ):
+            while not strategy.stop() and asked < self.evaluations and run.left_s > 0:
                 raw = strategy.ask()
                 points = box.decode(np.array(raw)[:, : box.dim])
                 keys = search.keys(points)
@@ -60,18 +58,7 @@ class CmaesSolver:
                 if keys.min() < key:
                     best, key = points[keys.argmin()], float(keys.min())
             restart += 1
-        return judged(
-            box.evaluator,
-            Solution(
-                status="feasible",
-                point=best,
-                wall_s=time.perf_counter() - wall,
-                cpu_s=time.process_time() - cpu,
-                solver="cmaes",
-                seed=seed,
-                versions={"cma": version("cma")},
-            ),
-        )
+        return run.judged(box.evaluator, best)
 
 
 def _cma() -> Any:

@@ -6,7 +6,6 @@ elsewhere, so the status stays ``feasible``. Gradients are central differences o
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +13,13 @@ import numpy as np
 from gramwise.core.errors import SourceUnavailable
 
 from ..compiled.evaluate import Evaluator
-from ..compiled.solution import Solution, judged, version
+from ..compiled.solution import Run
 from ..typed.findings import Refused
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Bools, Floats
 
+    from ..compiled.solution import Solution
     from ..typed.bind import Bound
 
 MOST_WIDTH = 200
@@ -44,7 +44,7 @@ class ConvexSolver:
                 f"this solver takes at most {MOST_WIDTH} variables, all real.",
                 fix="Write --solver auto.",
             )
-        wall, cpu = time.perf_counter(), time.process_time()
+        run = Run("convex", time_limit_s, seed, "scipy")
         rng, evaluator = np.random.default_rng(seed), Evaluator(bound)
         lower, upper = box(bound)
         free = np.ones(bound.width, dtype=np.bool_)
@@ -62,23 +62,12 @@ class ConvexSolver:
             mine = (0.0 if values.kept[0] else float(values.worst[0]), float(values.grams[0]))
             if mine < key:
                 best, key = point, mine
-            if time.perf_counter() - wall > time_limit_s:
+            if run.left_s < 0:
                 break
         assert best is not None
         residual = kkt_residual(bound, best)
-        return judged(
-            evaluator,
-            Solution(
-                status="feasible",
-                point=best,
-                wall_s=time.perf_counter() - wall,
-                cpu_s=time.process_time() - cpu,
-                solver="convex",
-                seed=seed,
-                versions={"scipy": version("scipy")},
-                rewrites=(f"no rewrite; what is left of the KKT conditions is {residual:.2g} of the grams.",),
-            ),
-        )
+        note = f"no rewrite; what is left of the KKT conditions is {residual:.2g} of the grams."
+        return run.judged(evaluator, best, rewrites=(note,))
 
 
 def box(bound: Bound) -> tuple[Floats, Floats]:

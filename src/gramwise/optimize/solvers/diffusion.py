@@ -9,7 +9,6 @@ planning, sections 2.6 and 5.4.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,17 +16,20 @@ import numpy as np
 from gramwise.core.errors import ConfigError
 
 from ..compiled.blackbox import BlackBox
-from ..compiled.solution import Solution, judged
+from ..compiled.solution import Run
 from ..learned.network import Learner
 from ..learned.samplers import new
 from ..offload.case import Block
 from .local import Search
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from gramwise.core.decision import Floats
 
+    from ..compiled.solution import Solution
     from ..typed.bind import Bound
 
 MOST_WIDTH = 4000
@@ -59,36 +61,22 @@ class DiffusionSolver:
                 f"the diffusion solver takes up to {MOST_WIDTH} scalar variables, not {bound.width}.",
                 fix="Use --solver milp.",
             )
-        wall, cpu = time.perf_counter(), time.process_time()
+        run = Run("diffusion", time_limit_s, seed, "numpy")
         box = BlackBox(bound)
         pool = Elite(box, np.random.default_rng(seed), start)
-        until = wall + TRAINING_FRAC * time_limit_s
-        done = pool.train(self.rounds, until)
-        trained_s = time.process_time() - cpu
+        done = pool.train(self.rounds, lambda: run.left_s < (1.0 - TRAINING_FRAC) * time_limit_s)
+        trained_s = run.cpu_s
         best, key = pool.points[0], float(pool.keys[0])
         for point in pool.points[:POLISHED]:
-            left_s = time_limit_s - (time.perf_counter() - wall)
-            if left_s <= 0:
+            if run.left_s <= 0:
                 break
-            found, mine = pool.search.descend(point, left_s)
+            found, mine = pool.search.descend(point, run.left_s)
             if mine < key:
                 best, key = found, mine
         note = (
             f"{done} rounds of self-imitation on this problem took {trained_s:.2f} CPU-s; nothing is proved"
         )
-        return judged(
-            box.evaluator,
-            Solution(
-                status="feasible",
-                point=best,
-                wall_s=time.perf_counter() - wall,
-                cpu_s=time.process_time() - cpu,
-                solver="diffusion",
-                seed=seed,
-                versions={"numpy": np.__version__},
-                rewrites=(note,),
-            ),
-        )
+        return run.judged(box.evaluator, best, rewrites=(note,))
 
 
 class Elite:
@@ -109,8 +97,8 @@ class Elite:
         if start is not None:
             self._keep(np.asarray(start, dtype=np.float64)[None])
 
-    def train(self, rounds: int, until_s: float) -> int:
-        """Draw, keep, imitate, until the rounds or the time (of the performance counter) are over; rounds done."""
+    def train(self, rounds: int, over: Callable[[], bool]) -> int:
+        """Draw, keep, imitate, until the rounds or the time are over; rounds done."""
         whole = self.search.whole
         blocks = [Block("choice" if w else "real", i, 1) for i, w in enumerate(whole.tolist())]
         given = np.ones((1, 1), np.float32)  # one problem: nothing to tell apart
@@ -120,7 +108,7 @@ class Elite:
             for _ in range(UPDATES):
                 raw = self._raw()[self.rng.integers(0, len(self.points), BATCH)]
                 learner.update(*sampler.lesson(np.repeat(given, BATCH, axis=0), raw, self.rng))
-            if time.perf_counter() > until_s:
+            if over():
                 return done
             drawn = sampler.draw(given, DRAWS, self.rng)[0]
             drawn[::2] += SHAKE * self.rng.standard_normal(drawn[::2].shape, dtype=np.float32)

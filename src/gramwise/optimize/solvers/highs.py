@@ -15,7 +15,7 @@ import numpy as np
 from gramwise.core.errors import SolverError, SourceUnavailable
 
 from ..compiled.highs import Answer, scaled
-from ..compiled.solution import version
+from ..compiled.solution import Run
 from .milp import solved
 
 if TYPE_CHECKING:
@@ -47,12 +47,10 @@ class HighsSolver:
         """
         highspy = _highspy()
 
-        def run(milp: Milp, left_s: float) -> Answer:
-            return _run(highspy, milp, left_s, self.gap_frac, seed, start)
+        def once(milp: Milp, left_s: float) -> Answer:
+            return _once(highspy, milp, left_s, self.gap_frac, seed, start)
 
-        return solved(
-            bound, run, time_limit_s, solver="highs", seed=seed, versions={"highspy": version("highspy")}
-        )
+        return solved(bound, once, Run("highs", time_limit_s, seed, "highspy"))
 
 
 def _highspy() -> Any:
@@ -68,7 +66,7 @@ def _highspy() -> Any:
     return highspy
 
 
-def _run(
+def _once(
     highspy: Any, milp: Milp, time_limit_s: float, gap_frac: float, seed: int, start: Floats | None
 ) -> Answer:
     if (milp.lb > milp.ub).any():

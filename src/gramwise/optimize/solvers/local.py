@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..compiled.blackbox import BlackBox
-from ..compiled.solution import Solution, judged
+from ..compiled.solution import Run
 
 if TYPE_CHECKING:
     from gramwise.core.decision import Floats
 
+    from ..compiled.solution import Solution
     from ..typed.bind import Bound
 
 STARTS = 64
@@ -36,7 +37,7 @@ class LocalSolver:
         self, bound: Bound, *, time_limit_s: float = 10.0, seed: int = 0, start: Floats | None = None
     ) -> Solution:
         """See `Solver`."""
-        wall, cpu = time.perf_counter(), time.process_time()
+        run = Run("local", time_limit_s, seed)
         rng = np.random.default_rng(seed)
         box = BlackBox(bound)
         raw = rng.normal(size=(self.starts, box.dim))
@@ -48,23 +49,12 @@ class LocalSolver:
         keys = search.keys(begins)
         best, key = begins[keys.argmin()], float(keys.min())
         for point in begins[np.argsort(keys, kind="stable")]:
-            left_s = time_limit_s - (time.perf_counter() - wall)
-            if left_s <= 0:
+            if run.left_s <= 0:
                 break
-            found, mine = search.descend(point, left_s)
+            found, mine = search.descend(point, run.left_s)
             if mine < key:
                 best, key = found, mine
-        return judged(
-            box.evaluator,
-            Solution(
-                status="feasible",
-                point=best,
-                wall_s=time.perf_counter() - wall,
-                cpu_s=time.process_time() - cpu,
-                solver="local",
-                seed=seed,
-            ),
-        )
+        return run.judged(box.evaluator, best)
 
 
 class Search:

@@ -7,7 +7,7 @@ approximation, Duran and Grossmann 1986): the bound rises and stays one. It take
 from __future__ import annotations
 
 import math
-import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from ..compiled import highs
 from ..compiled.evaluate import Evaluator
 from ..compiled.milp import Milp, compile_milp
-from ..compiled.solution import Solution, Status, judged, version
+from ..compiled.solution import Run, Solution, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,37 +50,25 @@ class MilpSolver:
         """
         del start
 
-        def run(milp: Milp, left_s: float) -> highs.Answer:
+        def once(milp: Milp, left_s: float) -> highs.Answer:
             return highs.solve(milp, time_limit_s=left_s, gap_frac=self.gap_frac)
 
-        return solved(
-            bound, run, time_limit_s, solver="milp", seed=seed, versions={"scipy": version("scipy")}
-        )
+        return solved(bound, once, Run("milp", time_limit_s, seed, "scipy"))
 
 
-def solved(
-    bound: Bound,
-    run: Callable[[Milp, float], highs.Answer],
-    time_limit_s: float,
-    *,
-    solver: str,
-    seed: int,
-    versions: dict[str, str],
-) -> Solution:
+def solved(bound: Bound, once: Callable[[Milp, float], highs.Answer], run: Run) -> Solution:
     """Compile, solve, add tangents while they move the answer, and judge: what every exact solver does."""
-    wall, cpu = time.perf_counter(), time.process_time()
     milp = compile_milp(bound)
-    answer = run(milp, time_limit_s)
+    answer = once(milp, run.left_s)
     floor, done = answer.bound, answer.status != "optimal"
     for _ in range(MOST_ROUNDS):
-        left_s = time_limit_s - (time.perf_counter() - wall)
         tighter = milp.refined(answer.z) if answer.z is not None and milp.curves else None
         if tighter is None:
             break
-        if left_s <= 0:
+        if run.left_s <= 0:
             done = True
             break
-        milp, again = tighter, run(tighter, left_s)
+        milp, again = tighter, once(tighter, run.left_s)
         done = again.status != "optimal"
         if again.z is None:
             if again.status == "infeasible":
@@ -91,19 +79,12 @@ def solved(
     evaluator = Evaluator(bound, milp.grids)
     if point is not None and (milp.curves or milp.relaxed):
         point = _nearer(bound, evaluator, point, milp)
-    found = judged(
+    found = run.judged(
         evaluator,
-        Solution(
-            status=_status(answer, point, proved=not done and not milp.relaxed),
-            point=point,
-            bound=floor if math.isfinite(floor) else None,
-            wall_s=time.perf_counter() - wall,
-            cpu_s=time.process_time() - cpu,
-            solver=solver,
-            seed=seed,
-            versions=versions,
-            rewrites=(*milp.notes, *(f"relaxed: {text}" for text in milp.relaxed)),
-        ),
+        point,
+        status=_status(answer, point, proved=not done and not milp.relaxed),
+        bound=floor if math.isfinite(floor) else None,
+        rewrites=(*milp.notes, *(f"relaxed: {text}" for text in milp.relaxed)),
     )
     return _settled(found, milp)
 
@@ -120,8 +101,6 @@ def _status(answer: highs.Answer, point: Floats | None, *, proved: bool) -> Stat
 
 def _settled(found: Solution, milp: Milp) -> Solution:
     """A relaxation whose optimum the evaluator confirms is optimal after all; an unbounded one proves nothing."""
-    from dataclasses import replace
-
     if found.status in ("optimal", "feasible") and found.gap_frac is not None:
         # proved within what HiGHS itself tells apart
         return replace(found, status="optimal" if found.gap_frac <= _CLOSE else "feasible")

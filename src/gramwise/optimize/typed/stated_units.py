@@ -108,12 +108,13 @@ def read_units(text: str, at: int) -> tuple[Unit, ...]:
         if joint is None or following is None:
             break
         other, at = following
-        unit = _joined(unit, other, -1 if divided else 1)
+        unit = joined(unit, other, -1 if divided else 1)
         readings.append(unit)
     return tuple(reversed(readings))
 
 
-def _joined(a: Unit, b: Unit, sign: int) -> Unit:
+def joined(a: Unit, b: Unit, sign: int) -> Unit:
+    """``a`` times ``b``, or divided by it where the sign is -1."""
     factor = a.factor * b.factor if sign > 0 else a.factor / b.factor
     return Unit(
         f"{a.symbol}{'*' if sign > 0 else '/'}{b.symbol}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from ..bind import Bound, BoundConstraint
@@ -54,15 +55,16 @@ def _energetic(unit: Unit) -> bool:
 
 def _uncounted(bound: Bound, uses: _Uses) -> list[Finding]:
     found = []
-    for name, term in bound.derived.items():
-        if _energetic(term.unit) and name not in uses.objective and not _only_limits(name, bound, uses):
-            found.append(
-                _e501(f"derived {name}", f"{name} is an energy or a power that the objective leaves out.")
-            )
-    told = {f.where.removeprefix("derived ") for f in found}
+    open_terms = {t for t in bound.derived if t not in uses.objective and _energetic(bound.derived[t].unit)}
+    restated = {t for t in open_terms if _restates(t, bound, uses)}
+    told = {t for t in open_terms - restated if not _only_limits(t, bound, uses)}
+    for name in bound.derived:
+        if name in told:
+            message = f"{name} is an energy or a power that the objective leaves out."
+            found.append(_e501(f"derived {name}", message))
+    explained = frozenset().union(*(uses.of([bound.derived[t].body]) for t in told | restated))
     for name, param in bound.params.items():
-        inside = any(name in uses.of([bound.derived[t].body]) for t in told)
-        if _energetic(param.unit) and name not in uses.anywhere and not inside:
+        if _energetic(param.unit) and name not in uses.anywhere | explained:
             found.append(_e501(f"param {name}", f"{name} is an energy or a power that is not used."))
     return found
 
@@ -71,6 +73,28 @@ def _e501(where: str, message: str) -> Finding:
     return Finding(
         code="E501", where=where, message=message, fix="Count it in the objective, or take it out."
     )
+
+
+def _restates(name: str, bound: Bound, uses: _Uses) -> bool:
+    """Whether a term that nothing uses only says otherwise what is counted, as power does what energy over time says.
+
+    It is made of an energy or a power that the objective counts, and of no figure that the objective does not.
+    """
+    names = uses.of([bound.derived[name].body])
+    counted = any(
+        t in uses.objective and _energetic(bound.derived[t].unit) for t in names & bound.derived.keys()
+    )
+    own = _figures(names, bound) - _figures(uses.objective, bound)
+    return counted and not own and name not in uses.anywhere
+
+
+def _figures(names: frozenset[str], bound: Bound) -> set[str]:
+    """The passages and cards that the parameters among some names were taken from."""
+    found: set[str] = set()
+    for param in bound.problem.params:
+        if param.name in names:
+            found.update((param.source,) if isinstance(param.source, str) else param.source)
+    return found - {"structure"}
 
 
 def _only_limits(name: str, bound: Bound, uses: _Uses) -> bool:
@@ -95,16 +119,21 @@ def _missing(bound: Bound, knowledge: Mapping[str, Known]) -> list[Finding]:
         return []
     there = bound.problem.constraints
     names, shapes = {c.name for c in there}, {(c.kind, c.rel) for c in there}
-    return [
-        Finding(
-            code="E502",
-            where="constraints",
-            message=f"a problem of this family needs the constraint {r.name!r}.",
-            fragment=r.name,
-        )
-        for r in entry.constraints
-        if r.name not in names and (r.kind, r.rel) not in shapes
-    ]
+    wanted = {r.name for r in entry.constraints}, {(r.kind, r.rel) for r in entry.constraints}
+    # What one author calls logic another calls capacity: a rule that nothing else stands for may stand for one.
+    spare: Counter[str] = Counter(
+        c.rel for c in there if c.name not in wanted[0] and (c.kind, c.rel) not in wanted[1]
+    )
+    found = []
+    for r in entry.constraints:
+        if r.name in names or (r.kind, r.rel) in shapes:
+            continue
+        if spare[r.rel]:
+            spare[r.rel] -= 1
+            continue
+        message = f"a problem of this family needs the constraint {r.name!r}."
+        found.append(Finding(code="E502", where="constraints", message=message, fragment=r.name))
+    return found
 
 
 def _unused(bound: Bound, uses: _Uses) -> list[Finding]:

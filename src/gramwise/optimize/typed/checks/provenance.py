@@ -16,8 +16,9 @@ from ..findings import Finding, Refused
 from ..known import Known
 from ..nodes import Number, walk
 from ..record import Param, Problem, flat
-from ..stated import Mentions, Stated, Verdict, clean_factor, mentioned, stated, vouches, within
+from ..stated import Stated, mentioned, stated, within
 from ..units import NONE, Unit, alike, parse_unit
+from ..vouch import Mentions, Verdict, clean_factor, vouches
 from .units import declarations
 
 _SPAN = re.compile(r"text:([0-9]{1,7})-([0-9]{1,7})")
