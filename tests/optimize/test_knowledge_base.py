@@ -13,6 +13,7 @@ from gramwise.fleet.catalogue import device
 from gramwise.grid.sources.annual import Annual
 from gramwise.optimize.compiled.evaluate import evaluate
 from gramwise.optimize.knowledge.base import load, shipped
+from gramwise.optimize.knowledge.checks import faults
 from gramwise.optimize.knowledge.fill import fill, worked_problem
 from gramwise.optimize.knowledge.reach import reach
 from gramwise.optimize.solvers.milp import MilpSolver
@@ -40,8 +41,30 @@ def test_every_family_has_words_of_three_registers() -> None:
 
 
 def test_a_symbol_means_one_thing() -> None:
-    texts = [(s.text, s.index) for s in shipped().symbols.values()]
+    texts = [(s.text, s.index) for s in shipped(seldom=True).symbols.values()]
     assert len(set(texts)) == len(texts)
+
+
+def test_the_usual_cards_speak_of_nothing_seldom() -> None:
+    whole, usual = shipped(seldom=True), shipped()
+    seldom = {s.name for s in whole.symbols.values() if s.seldom}
+    assert len(seldom) >= 60
+    assert seldom.isdisjoint(usual.symbols)
+    assert list(faults(usual.symbols, usual.entries)) == []
+    for entry in usual.of("family"):
+        model, full = entry.model, whole.family(entry.id).model
+        assert model is not None
+        assert full is not None
+        terms = (*model.variables, *model.derived, *model.constraints)
+        left_out = seldom | set(full.seldom)
+        assert left_out.isdisjoint(n for t in terms for n in (*t.needs, *t.unless)), entry.id
+        assert left_out.isdisjoint((*model.optional, *model.pulls)), entry.id
+
+
+def test_what_few_texts_state_is_told_in_many_ways() -> None:
+    for symbol in shipped(seldom=True).symbols.values():
+        if symbol.seldom:
+            assert len(set(symbol.cues)) >= 8, symbol.name
 
 
 def test_zone_and_device_cards_repeat_the_tables() -> None:

@@ -63,11 +63,25 @@ class Base:
         kept = {i: e for i, e in self.entries.items() if i not in out}
         return Base(self.version, self.symbols, MappingProxyType(kept))
 
+    def usual(self) -> Base:
+        """The same base without symbols that few texts state, and without the formulas and terms that rest on them."""
+        out = frozenset(s.name for s in self.symbols.values() if s.seldom)
+        symbols = {n: s for n, s in self.symbols.items() if n not in out}
+        kept = (e for e in self.entries.values() if not e.seldom and out.isdisjoint((*e.requires, e.defines)))
+        entries = {e.id: _plain(e, out) for e in kept}
+        return Base(self.version, MappingProxyType(symbols), MappingProxyType(entries))
 
-@lru_cache(maxsize=1)
-def shipped() -> Base:
-    """The cards that come with gramwise, with a card for every grid zone and device of its tables."""
-    return load(resources.files("gramwise.data") / "knowledge", parameter_entries())
+
+@lru_cache(maxsize=2)
+def shipped(*, seldom: bool = False) -> Base:
+    """The cards that come with gramwise, with a card for every grid zone and device of its tables.
+
+    Args:
+        seldom: with what few texts state as well. A reader that has to tell a number's symbol from its neighbours
+            does better without, as long as it cannot weigh a whole text together.
+    """
+    whole = load(resources.files("gramwise.data") / "knowledge", parameter_entries())
+    return whole if seldom else whole.usual()
 
 
 def load(folder: Traversable, more: Iterable[Entry] = ()) -> Base:
@@ -89,7 +103,7 @@ def load(folder: Traversable, more: Iterable[Entry] = ()) -> Base:
             symbol = _checked(Symbol, raw, file.name, str(raw.get("name", "?")))
             if symbol.name in symbols:
                 raise ConfigError(f"{file.name}: symbol {symbol.name!r} stands twice; give it another name.")
-            symbols[symbol.name] = symbol
+            symbols[symbol.name], origin[symbol.name] = symbol, file.name
         for raw in document.get("entry", []):
             entry = _checked(Entry, raw, file.name, str(raw.get("id", "?")))
             if entry.id in entries:
@@ -98,9 +112,33 @@ def load(folder: Traversable, more: Iterable[Entry] = ()) -> Base:
     for entry in more:
         entries.setdefault(entry.id, entry)
     for entry_id, fault in faults(symbols, entries):
-        raise ConfigError(f"{origin.get(entry_id, 'symbols.toml')}: {entry_id}: {fault}")
+        raise ConfigError(f"{origin.get(entry_id, 'a table')}: {entry_id}: {fault}")
     version = (folder / "VERSION").read_text(encoding="utf-8").strip()
     return Base(version, MappingProxyType(symbols), MappingProxyType(entries))
+
+
+def _plain(entry: Entry, out: frozenset[str]) -> Entry:
+    """An entry that speaks of none of the symbols ``out``."""
+    said = tuple(n for n in entry.symbols if n not in out)
+    model = entry.model
+    if model is None:
+        return entry.model_copy(update={"symbols": said})
+    out |= frozenset(model.seldom)
+    terms = {
+        part: tuple(
+            t.model_copy(update={"unless": tuple(n for n in t.unless if n not in out)})
+            for t in getattr(model, part)
+            if out.isdisjoint(t.needs)
+        )
+        for part in ("variables", "derived", "constraints")
+    }
+    lists = {
+        "seldom": (),
+        "optional": tuple(n for n in model.optional if n not in out),
+        "alternatives": tuple(names for names in model.alternatives if out.isdisjoint(names)),
+        "pulls": {n: pulled for n, pulled in model.pulls.items() if out.isdisjoint((n, *pulled))},
+    }
+    return entry.model_copy(update={"symbols": said, "model": model.model_copy(update={**terms, **lists})})
 
 
 def _document(file: Traversable) -> dict[str, Any]:

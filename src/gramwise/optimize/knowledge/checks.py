@@ -79,7 +79,13 @@ def _of_formula(entry: Entry, symbols: Mapping[str, Symbol]) -> Iterator[str]:
 def _of_model(model: Model, symbols: Mapping[str, Symbol]) -> Iterator[str]:
     groups = {g.name for g in model.groups}
     own = {t.name for t in model.variables + model.derived}
-    speaks = {*model.requires, *model.optional, *model.pulls, *(s for p in model.pulls.values() for s in p)}
+    speaks = {
+        *model.requires,
+        *model.optional,
+        *model.seldom,
+        *model.pulls,
+        *(s for p in model.pulls.values() for s in p),
+    }
     speaks |= {s for a in model.alternatives for s in a} | {s for g in model.groups for s in g.when}
     terms = model.variables + model.derived + model.constraints
     speaks |= {s for t in terms for s in t.needs + t.unless}

@@ -126,9 +126,18 @@ def close_family(family: str | Entry, given: Iterable[str], *, base: Base | None
         if not way.missing and way.used and symbol not in needed:
             needed.append(symbol)
     for symbol, pulled in model.pulls.items():
-        if symbol in needed:
+        if symbol in needed and not _ruled_without(symbol, pulled, model, known):
             needed += [p for p in pulled if p not in needed and _in_force(p, model, known, cards)]
     return search.run(needed)
+
+
+def _ruled_without(symbol: str, pulled: Iterable[str], model: Model, known: frozenset[str]) -> bool:
+    """Whether a rule takes the symbol with given ones, without something that it usually pulls in."""
+    return any(
+        symbol in t.needs and known.issuperset(t.needs) and not set(pulled) <= set(t.needs)
+        for t in model.constraints
+        if known.isdisjoint(t.unless)
+    )
 
 
 def _in_force(symbol: str, model: Model, known: frozenset[str], cards: Base) -> bool:

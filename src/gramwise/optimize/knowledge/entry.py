@@ -30,6 +30,8 @@ class Symbol(_Record):
         unit: canonical; a number of the text is taken if its unit measures the same.
         index: the most that it may vary over, names of groups; a number that the text gives once holds for all.
         cues: words and phrases that stand near such a number, in terms of art, business words and everyday words.
+        wordings: further ways in which people say it, in the same three registers: weaker signs than the cues, for
+            readers that weigh a whole text together.
         avoid: words near a number that say it is something else.
         relation: whether the text states a limit ("at most 2 s") or a plain value.
         low, high: plausible range in ``unit``.
@@ -41,6 +43,7 @@ class Symbol(_Record):
         only_where: name of a flag; where that is 0 the number is not needed, and 1 may be written (source
             ``structure``), since every card multiplies by the flag there.
         negations: phrases that undo a ``present`` flag ("cannot be paused").
+        seldom: few texts state it; readers that decide number by number are given the cards without (`Base.usual`).
         bounded: a plain value that is often told as a limit: "a replica handles up to 200 a second".
         shy: taken only where a cue stands near: the dimension alone, or a limit word, says nothing for it.
         clock: whether a time of day or the number of an hour may say it ("by 6 am"); a time of day says nothing else.
@@ -51,6 +54,7 @@ class Symbol(_Record):
     unit: str = "1"
     index: tuple[str, ...] = ()
     cues: tuple[str, ...] = ()
+    wordings: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
     relation: Literal["any", "at_most", "at_least"] = "any"
     low: float | None = None
@@ -62,6 +66,7 @@ class Symbol(_Record):
     negations: tuple[str, ...] = ()
     clock: bool = False
     shy: bool = False
+    seldom: bool = False
     bounded: bool = False
 
 
@@ -124,6 +129,7 @@ class Model(_Record):
             no limit on waiting is stated: understood, and no reason to ask.
         typical, possible: marks (`words.marks`) that most texts of this family have, and that some have; every other
             mark speaks against it.
+        seldom: symbols that few texts of this family state, though others do (`Base.usual`).
     """
 
     groups: tuple[Group, ...]
@@ -140,6 +146,7 @@ class Model(_Record):
     context: tuple[str, ...] = ()
     typical: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
+    seldom: tuple[str, ...] = ()
 
 
 class Fact(_Record):
@@ -198,6 +205,7 @@ class Entry(_Record):
         model: of a family.
         facts: figures of a parameter card.
         worked: of a worked problem; `fill.worked_problem` gives the whole typed problem.
+        seldom: a formula that few texts need (`Base.usual`).
         source: full citation; never empty.
         licence: of what is restated.
     """
@@ -220,5 +228,6 @@ class Entry(_Record):
     model: Model | None = None
     facts: tuple[Fact, ...] = ()
     worked: Worked | None = None
+    seldom: bool = False
     source: str = Field(min_length=8)
     licence: str = ""
