@@ -56,4 +56,4 @@ $(VENV)/.demo: $(VENV)/.made
 
 $(VENV)/.dev: $(VENV)/.made
 	@echo "gramwise: installing into $(VENV), once" >&2
-	@$(PIP) --editable '.[plan,plot,nvidia,grid,entsoe,solvers,learn,dev]' && touch $@ $(VENV)/.demo
+	@$(PIP) --editable '.[plan,plot,nvidia,grid,entsoe,solvers,learn,serve,postgres,dev]' && touch $@ $(VENV)/.demo
