@@ -181,6 +181,8 @@ def test_the_rest_of_a_unit_is_that_of_its_neighbour() -> None:
     [
         ("job,power (W),time (min)\na,40,60\nb,55,90", "40", 40, "W"),
         ("job,power (W),time (min)\na,40,60\nb,55,90", "60", 3600, "s"),
+        ("sites:\n  - id: lyon\n    energy_wh_per_run: 2.5  # measured\n    runs: 40", "2.5", 2.5, "Wh"),
+        ("Sending costs the camera 0.9 µJ per transferred bit.", "0.9", 0.9e-6, "J/bit"),
         (
             "region,grid_g_per_kwh,pue,max_share_percent\nlulea,20,1.1,25\nlinz,90,1.3,45",
             "90",

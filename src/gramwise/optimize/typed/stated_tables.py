@@ -3,7 +3,8 @@
 Lines of equally many cells, parted by ``|``, tabs, semicolons or commas, are a table where the first line is a heading:
 none of its cells is a number, or its first cell holds none and the table lies on its side. A heading may hold the unit
 as "energy (kWh)", "power [W]", "CI gCO2e/kWh" or "energy_J_per_frame"; where the heading of the column has none, the
-first cell of the row may, and so may a cell under the heading "unit".
+first cell of the row may, and so may a cell under the heading "unit". A line "energy_j: 5" or "energy_j = 5", as in
+YAML or TOML, is a row of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from dataclasses import dataclass
 from .stated_units import read_units
 from .units import NONE, Unit, alike
 
+_KEY = re.compile(
+    r"(?:- )?\"?([A-Za-z]\w{0,60}_\w{0,60})\"?[ \t]{0,8}[:=][ \t]{0,40}([^#\s][^#\n]{0,40}?),?\s*(?:#.*)?"
+)
 _RULE = frozenset(" \t|:+=-")
 _FIGURE = re.compile(r"[~≈<>≤≥+−–-]? ?[0-9][0-9.,' ]{0,30}(?:[ -]?[^\W\d_%][^\s,;]{0,12}| ?%)?")
 _DIGIT = re.compile(r"[0-9]")
@@ -42,6 +46,7 @@ class _Line:
 
 def cells(text: str) -> Iterator[Cell]:
     """Every cell of every table of a text that is a number, with or without a unit."""
+    yield from _keyed(text)
     block: list[_Line] = []
     for line in _lines(text):
         if block and (line.mark, len(line.cells)) != (block[0].mark, len(block[0].cells)):
@@ -50,6 +55,18 @@ def cells(text: str) -> Iterator[Cell]:
         if len(line.cells) > 1:
             block.append(line)
     yield from _figures(block)
+
+
+def _keyed(text: str) -> Iterator[Cell]:
+    """The numbers of lines "key: number" whose key has several parts, the unit perhaps among them."""
+    at = 0
+    for line in text.split("\n"):
+        inside = line.strip()
+        found = _KEY.fullmatch(inside)
+        if found and _figure(found[2]):
+            start = at + line.index(inside)
+            yield Cell(start + found.start(2), start + found.end(2), heading_units(found[1]))
+        at += len(line) + 1
 
 
 def heading_units(heading: str) -> tuple[Unit, ...]:

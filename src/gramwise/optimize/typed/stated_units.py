@@ -69,9 +69,10 @@ _CARBON = re.compile(
 )
 _POWER = re.compile(r"\^(-?[0-9])|([²³])")
 _PER = re.compile(
-    r" ?/ ?| +(?:per|for each|for every|for a|a|an|each|every|for one|for) +|-per-",
+    r" ?/ ?| +per +(?:[a-z]{2,12}ed +)?| +(?:for each|for every|for a|a|an|each|every|for one|for) +|-per-",
     re.IGNORECASE,
 )
+"""A participle may stand between: "per uploaded bit", "per delivered kWh"."""
 _TIMES = re.compile(r" ?[*·] ?")
 _NO_UNIT = frozenset({"a", "m", "count", "one", "in", "at", "as", "EUR"})
 
