@@ -203,8 +203,8 @@ def mutants(halves: Sequence[str] = HALVES, *, count: int = 40, seed: int = 6) -
     truths = {half: [d for d in load(half) if d["truth"]] for half in halves}
     rng = np.random.default_rng(seed)
     chosen = []
-    for half in halves:
-        order = rng.permutation(len(truths[half]))[: count // len(halves)]
+    for half, share in zip(halves, np.array_split(np.arange(count), len(halves)), strict=True):
+        order = rng.permutation(len(truths[half]))[: len(share)]
         chosen += [truths[half][i] for i in sorted(order)]
     tally: dict[str, Counter[str]] = {}
     survivors = []
