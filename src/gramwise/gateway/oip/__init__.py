@@ -1,0 +1,1 @@
+"""The Open Inference Protocol v2 as pure functions of bytes: no sockets, no clock, nothing of the fleet."""
