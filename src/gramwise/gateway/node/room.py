@@ -1,0 +1,92 @@
+"""Room for the bytes of requests: bounded for all clients together, laid out so that a run can read them in place."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from gramwise.gateway.oip.errors import BadRequest
+from gramwise.gateway.web.body import Body
+
+RETRY_S = 1.0
+"""What a client is told to wait when there is no room."""
+
+ALIGNMENT_BYTES = 16
+"""At least that of every datatype; the C library's allocator gives it."""
+
+
+class Room:
+    """Bytes of requests that the node may hold at a time, all clients together.
+
+    Args:
+        most_bytes: further ones are refused.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes, self._taken_bytes = most_bytes, 0
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Held]:
+        """The bytes of one request, given back at the end."""
+        held = Held(self)
+        try:
+            yield held
+        finally:
+            self._taken_bytes -= held.nbytes
+
+    def take(self, nbytes: int) -> None:
+        """Hold more bytes.
+
+        Raises:
+            BadRequest: 429, there is no room for them.
+        """
+        if self._taken_bytes + nbytes > self._most_bytes:
+            raise BadRequest(429, "the requests at hand fill the node's memory", retry_after_s=RETRY_S)
+        self._taken_bytes += nbytes
+
+
+class Held:
+    """Bytes of one request in a `Room`."""
+
+    def __init__(self, room: Room) -> None:
+        self._room, self.nbytes = room, 0
+
+    def add(self, nbytes: int) -> None:
+        """Hold more; raises what `Room.take` does."""
+        self._room.take(nbytes)
+        self.nbytes += nbytes
+
+    async def read(self, body: Body, limit_bytes: int, head_bytes: int | None = None) -> bytes | memoryview:
+        """A body in one piece.
+
+        Args:
+            body: that is still arriving.
+            limit_bytes: most that it may have.
+            head_bytes: of the JSON head where binary tensors follow: the first of them is then aligned in memory.
+
+        Raises:
+            BadRequest: 413, longer than ``limit_bytes``; 429, no room.
+        """
+        if body.nbytes is not None and body.nbytes > limit_bytes:
+            raise BadRequest(413, f"a body of {body.nbytes} bytes; at most {limit_bytes} are served here")
+        chunks = []
+        async for chunk in body:
+            self.add(len(chunk))
+            if self.nbytes > limit_bytes:
+                raise BadRequest(413, f"a body of more than {limit_bytes} bytes; no more are served here")
+            chunks.append(chunk)
+        return b"".join(chunks) if head_bytes is None else _aligned(chunks, self.nbytes, head_bytes)
+
+
+def _aligned(chunks: Sequence[bytes], nbytes: int, at: int) -> memoryview:
+    """The chunks in one piece whose byte ``at`` is aligned."""
+    spare = -at % ALIGNMENT_BYTES
+    whole = np.empty(spare + nbytes, np.uint8).data[spare:]
+    begin = 0
+    for chunk in chunks:
+        end = begin + len(chunk)
+        whole[begin:end] = chunk
+        begin = end
+    return whole
