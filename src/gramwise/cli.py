@@ -13,7 +13,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from gramwise import cli_ahead, cli_life, cli_receipt
+from gramwise import cli_ahead, cli_life, cli_receipt, cli_serve
 from gramwise.core.errors import (
     ConfigError,
     DataError,
@@ -482,6 +482,7 @@ def init(
 cli_ahead.register(app)
 cli_life.register(app)
 cli_receipt.register(app)
+cli_serve.register(app)
 
 if __name__ == "__main__":
     main()

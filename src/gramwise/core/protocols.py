@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from .ahead import Forecast
 from .decision import Decision, Outcome, Request, Snapshot, Verdict
-from .quantity import Boundary, Method
+from .quantity import Boundary, Method, Quantity
 from .series import Series
 
 if TYPE_CHECKING:
@@ -128,7 +128,9 @@ class Held:
 class Ran:
     """What a node says about one run: outputs, when it ran (Unix seconds) and its thread CPU seconds.
 
-    ``held`` are the outputs that were asked to stay at the node, by name; ``outputs`` are all others.
+    ``held`` are the outputs that were asked to stay at the node, by name; ``outputs`` are all others. ``energy`` are the
+    marginal joules that the node itself tells; None where it tells none, and the engine prices ``cpu_s``, which is NaN
+    where the node does not tell that either.
     """
 
     outputs: Mapping[str, npt.NDArray[np.generic]]
@@ -136,6 +138,7 @@ class Ran:
     end_s: float
     cpu_s: float
     held: Mapping[str, Held] = field(default_factory=dict)
+    energy: Quantity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,6 +137,61 @@ class LinkTable(Table):
         )
 
 
+def split_address(address: str) -> tuple[str, int] | None:
+    """Host and port of ``host:port`` or ``[v6]:port``, also after ``http(s)://``; None for text that is neither."""
+    _, scheme, rest = address.partition("://")
+    host, _, port = (rest if scheme and address.startswith(("http:", "https:")) else address).rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        return None
+    sound = 0 < len(host) < 254 and host.isprintable() and not set(host) & set(" /@?#[]")
+    if not sound or not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+        return None
+    return host, int(port)
+
+
+def _is_address(address: str) -> str:
+    if split_address(address) is None:
+        raise fault(f"{address!r} is no address.", "", 'Write host:port, for instance "192.168.1.20:8000".')
+    return address
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
+
+
+class ServerTable(Table):
+    """The inference server behind a node's address: how the gateway speaks to it."""
+
+    grpc: Address | None = Field(
+        default=None,
+        description="host:port of its gRPC face; left out, it is spoken to over HTTP only.",
+        examples=["192.168.1.20:8001"],
+    )
+    protocol: Literal["auto", "http-binary", "http-json", "grpc"] = Field(
+        default="auto",
+        description="How requests are sent; auto asks its metadata: HTTP with binary tensors where it names that "
+        "extension, else gRPC where grpc is given, else HTTP with JSON tensors.",
+        examples=["auto"],
+    )
+    models: dict[Text, Text] = Field(
+        default_factory=dict,
+        description="Its name for a variant, by `model/variant`; left out, `model.variant`, `model__variant` and, "
+        "for the reference, `model` are tried.",
+        examples=[{"digits/fp32": "digits_v2"}],
+    )
+    ca_file: Text | None = Field(
+        default=None,
+        description="PEM file of who signed its certificate, relative to the scenario; left out, the system's.",
+        examples=["tls/ca.pem"],
+    )
+    token_file: Text | None = Field(
+        default=None,
+        description="File that holds the token it asks for, relative to the scenario; never the token itself.",
+        examples=["secrets/lyon.token"],
+    )
+
+
 class NodeTable(Table):
     """A machine that serves."""
 
@@ -178,6 +233,15 @@ class NodeTable(Table):
         examples=[0.3],
     )
     link: LinkTable = Field(default_factory=LinkTable, description="How it is reached.")
+    address: Address | None = Field(
+        default=None,
+        description="host:port of its inference server (Open Inference Protocol over HTTP), https://host:port where it "
+        "speaks TLS; gramwise serve needs it.",
+        examples=["192.168.1.20:8000"],
+    )
+    server: ServerTable = Field(
+        default_factory=ServerTable, description="How the server behind the address is spoken to."
+    )
 
     @model_validator(mode="after")
     def _sourced(self) -> NodeTable:

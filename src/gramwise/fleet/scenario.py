@@ -165,6 +165,7 @@ class Scenario(Table):
                 pue=node.pue,
                 speed_factor=node.speed_factor,
                 link=node.link.record(),
+                address=node.address or "",
             )
             for name, node in self.nodes.items()
         )

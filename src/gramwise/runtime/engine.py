@@ -20,7 +20,7 @@ from gramwise.core.decision import Cost, Decision, Outcome, Request, Stage
 from gramwise.core.errors import Infeasible, NodeLost
 from gramwise.core.machines import Node
 from gramwise.core.protocols import Executor, Policy, Ran
-from gramwise.core.quantity import Method, weakest
+from gramwise.core.quantity import Method, Quantity, weakest
 from gramwise.core.units import carbon_g
 from gramwise.runtime.chain import Chain, Network, Route
 from gramwise.runtime.world import World
@@ -56,10 +56,14 @@ class Joules(Protocol):
 
 
 class Part(NamedTuple):
-    """What one stage of a request took: thread CPU seconds on its node. A request that is not split has one."""
+    """What one stage of a request took: thread CPU seconds on its node, and the joules that the node told, if any.
+
+    A request that is not split has one part.
+    """
 
     node: str
     cpu_s: float
+    energy: Quantity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +226,7 @@ class Engine:
                 await self._sleep(delay_s)
             ran = await self.executor.run(name, variant_key(request.model, table.variant[row]), inputs)
             took_s = ran.end_s - ran.start_s
-            return ran, (Part(name, ran.cpu_s),)
+            return ran, (Part(name, ran.cpu_s, ran.energy),)
         except NodeLost:
             self._notice(name)
             raise
@@ -269,7 +273,7 @@ class Engine:
             for stage, name in zip(route.stages[ended:], ids[ended:], strict=True):
                 self.world.end(stage.node, name, self.clock.now_s(), None)
         return _joined(chain, rans), tuple(
-            Part(stage.node, ran.cpu_s) for stage, ran in zip(route.stages, rans, strict=True)
+            Part(stage.node, ran.cpu_s, ran.energy) for stage, ran in zip(route.stages, rans, strict=True)
         )
 
     async def _run_stage(self, chain: Chain, i: int, stage: Stage) -> Ran:
@@ -295,11 +299,10 @@ class Engine:
         decision_s: float,
         deferred_s: float = 0.0,
     ) -> Outcome:
-        """What it cost: measured CPU seconds of each part through the energy model, at its node's intensity."""
+        """What it cost: the joules that each part's node told, else its CPU seconds priced, at the node's intensity."""
         now_s = self.clock.now_s()
         latency_s = now_s - request.arrival_s - deferred_s
-        joules = [self.joules.energy_j(part.node, part.cpu_s) for part in parts]
-        grams = sum(self._grams(part.node, energy_j) for part, energy_j in zip(parts, joules, strict=True))
+        energy_j, grams, method = self._spent(parts)
         return Outcome(
             request=request.id,
             policy=self.policy.name,
@@ -315,11 +318,27 @@ class Engine:
             late=request.deadline_s is not None and latency_s > request.deadline_s,
             fallback=fallback,
             cpu_s=ran.cpu_s,
-            cost=Cost(latency_s=latency_s, energy_j=sum(joules), carbon_g=grams),
-            method=weakest(*(self.joules.method(part.node) for part in parts)),
+            cost=Cost(latency_s=latency_s, energy_j=energy_j, carbon_g=grams),
+            method=method,
             decision_s=decision_s,
             deferred_s=deferred_s,
         )
+
+    def _spent(self, parts: Sequence[Part]) -> tuple[float, float, Method]:
+        """Joules and grams of all parts, and how the joules are known."""
+        if len(parts) == 1:  # as a rule, and then it is worth sparing the sums
+            part = parts[0]
+            energy_j = self._energy_j(part)
+            return energy_j, self._grams(part.node, energy_j), self._method(part)
+        joules = [self._energy_j(part) for part in parts]
+        grams = sum(self._grams(part.node, energy_j) for part, energy_j in zip(parts, joules, strict=True))
+        return sum(joules), grams, weakest(*(self._method(part) for part in parts))
+
+    def _energy_j(self, part: Part) -> float:
+        return self.joules.energy_j(part.node, part.cpu_s) if part.energy is None else part.energy.value
+
+    def _method(self, part: Part) -> Method:
+        return self.joules.method(part.node) if part.energy is None else part.energy.method
 
     def _grams(self, node: str, energy_j: float) -> float:
         intensity = self.world.intensity(node)
