@@ -7,7 +7,7 @@ PIP    := PIP_CONSTRAINT=constraints.txt $(PY) -m pip install --quiet --disable-
 INPUTS := pyproject.toml constraints.txt tools/find_python.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench evaluate lock clean
+.PHONY: help demo test check format bench evaluate acceptance lock clean
 
 help:
 	@echo "make demo    set up, run the main job, print the table, write a run directory with an HTML page"
@@ -15,6 +15,7 @@ help:
 	@echo "make check   format, lint, types, layers"
 	@echo "make bench   every benchmark of the README (about an hour); JSON under .cache/benchmarks"
 	@echo "make evaluate  put the frozen descriptions to plan --words, print the table"
+	@echo "make acceptance  put node and gateway to tritonclient, KServe, MLServer, schemathesis and a fuzzer"
 	@echo "make lock    resolve the dependencies anew into constraints.txt"
 
 demo: $(VENV)/.demo
@@ -38,6 +39,9 @@ bench: $(VENV)/.dev
 
 evaluate: $(VENV)/.dev
 	@$(PY) -m evaluation.words.run
+
+acceptance: $(VENV)/.dev
+	@$(PY) acceptance/run.py
 
 lock:
 	@sh tools/lock.sh

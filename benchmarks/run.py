@@ -32,6 +32,10 @@ NAMES = (
     "offload_table --quick --cases A-6x4,C-8",  # all of it takes hours
     "diffusion_samplers --case C-8 --seeds 2 --rounds 20 --kinds diffusion,marginals",
     "diffusion_critics --quick",  # says so where JAX is absent
+    "gateway_proxy",  # these need the extra serve, nginx and wrk
+    "gateway_serve",
+    "node_overhead",
+    "ledger_rate",
 )
 
 

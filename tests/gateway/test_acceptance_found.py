@@ -81,6 +81,17 @@ def test_empty_contents_beside_raw_ones_are_as_none() -> None:
     assert read_arrays(reply)["y"].tolist() == [7.0]
 
 
+@pytest.mark.parametrize("shape", [[40_000], [2, 20_000]])
+@pytest.mark.parametrize("kind", ["FP32", "FP64", "FP16", "INT64", "BOOL"])
+def test_a_large_body_is_read_along_with_its_elements_as_it_is_without(kind: str, shape: list[int]) -> None:
+    values = np.arange(40_000) % 2 if kind == "BOOL" else np.arange(40_000) + 2**62 * (kind == "INT64")
+    data = (values.astype(bool) if kind == "BOOL" else values).reshape(shape).tolist()
+    body = asked(datatype=kind, shape=shape, data=data)
+    once = read_tensors(read_request_head(body, elements=True))["x"]
+    twice = read_tensors(read_request_head(body))["x"]
+    assert (once.dtype, once.shape, once.tolist()) == (twice.dtype, twice.shape, twice.tolist())
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Models, keys, and whatever is started."""

@@ -118,6 +118,17 @@ def test_a_connection_serves_request_after_request(run: Run[None]) -> None:
     run(main())
 
 
+def test_a_connection_that_lies_idle_too_long_goes_while_another_is_busy(run: Run[None]) -> None:
+    async def main() -> None:
+        never_whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+        async with scripted(OK, never_whole, idle_s=0.05) as (_, upstream):
+            answers = await asyncio.gather(get(upstream), get(upstream, 0.5), return_exceptions=True)
+            assert sorted(isinstance(a, TimedOut) for a in answers) == [False, True]  # it hung here once
+            await until(lambda: upstream.open == 0)
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -128,9 +128,9 @@ class Held:
 class Ran:
     """What a node says about one run: outputs, when it ran (Unix seconds) and its thread CPU seconds.
 
-    ``held`` are the outputs that were asked to stay at the node, by name; ``outputs`` are all others. ``energy`` are the
-    marginal joules that the node itself tells; None where it tells none, and the engine prices ``cpu_s``, which is NaN
-    where the node does not tell that either.
+    ``held`` are the outputs that were asked to stay at the node, by name; ``outputs`` are all others. ``energy`` are
+    the marginal joules that the node itself tells; None where it tells none, and the engine prices ``cpu_s``, which is
+    NaN where the node does not tell that either.
     """
 
     outputs: Mapping[str, npt.NDArray[np.generic]]

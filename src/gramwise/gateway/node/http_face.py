@@ -118,7 +118,7 @@ class HttpFace:
         most_bytes = self._most_body_bytes if json_size is not None else self._most_json_bytes
         with self._inference.room.held() as held:
             body = await held.read(exchange.body, most_bytes, json_size)
-            head = read_request_head(body, json_size, len(body))
+            head = read_request_head(body, json_size, len(body), elements=True)
             question = _question(exchange, found, head, body, json_size, arrival_s)
             reply, tensors = await self._inference.answer(question)
         if tensors:

@@ -53,6 +53,12 @@ class TensorHead(msgspec.Struct):
         return size if type(size) is int else None
 
 
+class FlatHead(TensorHead):
+    """A tensor whose elements were read along with the head, as numbers with a fraction."""
+
+    data: list[float] = []  # type: ignore[assignment]
+
+
 class OutputHead(msgspec.Struct):
     """An output that a request asks for."""
 
@@ -105,6 +111,12 @@ class RequestHead(msgspec.Struct):
             )
 
 
+class FlatRequestHead(RequestHead):
+    """Head of a request that was read with its elements."""
+
+    inputs: list[FlatHead]  # type: ignore[assignment]
+
+
 class ReplyHead(msgspec.Struct):
     """Head of an answer."""
 
@@ -117,7 +129,12 @@ class ReplyHead(msgspec.Struct):
 
 _Head = TypeVar("_Head", RequestHead, ReplyHead)
 _REQUEST = msgspec.json.Decoder(RequestHead)
+_FLAT = msgspec.json.Decoder(FlatRequestHead)
 _REPLY = msgspec.json.Decoder(ReplyHead)
+
+_LARGE_BYTES = 65_536
+_ENDS_BYTES = 512
+"""Where a large JSON body names its datatype, if it has one tensor: before its elements or after them."""
 
 
 def read_json_size(value: bytes | None) -> int | None:
@@ -136,7 +153,11 @@ def read_json_size(value: bytes | None) -> int | None:
 
 
 def read_request_head(
-    data: bytes | bytearray | memoryview, json_size: int | None = None, body_bytes: int | None = None
+    data: bytes | bytearray | memoryview,
+    json_size: int | None = None,
+    body_bytes: int | None = None,
+    *,
+    elements: bool = False,
 ) -> RequestHead:
     """Read and check the head of a request.
 
@@ -145,11 +166,14 @@ def read_request_head(
         json_size: bytes of the head, from `read_json_size`; None when the whole of ``data`` is JSON.
         body_bytes: size of the whole body; None when it is not known yet (a chunked body): then call
             `RequestHead.check_body` once it is.
+        elements: whether its elements will be asked for: then a large body of floats is gone through once, not twice.
 
     Raises:
         BadRequest: 400 with a sentence for the client.
     """
-    head = _decode(_REQUEST, data, json_size, "request", 400)
+    head = _flat(data) if elements and json_size is None else None
+    if head is None:
+        head = _decode(_REQUEST, data, json_size, "request", 400)
     if head.id is not None and len(head.id) > LONGEST_ID:
         raise BadRequest(400, f"an id of {len(head.id)} characters; at most {LONGEST_ID} are served")
     check_parameters(head.parameters, "request")
@@ -234,14 +258,41 @@ def _decode(
             )
         data = memoryview(data)[:json_size]
     try:
-        # What the decoder steps over it does not look into; a node or a later change of the head would.
-        if not (isinstance(data, bytes) and data.isascii()):
-            str(data, "utf-8")
+        _check_text(data)
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise BadRequest(status, f"the {what} is not the protocol's JSON: {error}") from None
     except RecursionError:
         raise BadRequest(status, f"the {what}'s JSON is nested too deeply") from None
+
+
+def _flat(data: bytes | bytearray | memoryview) -> RequestHead | None:
+    """A request whose tensors are flat lists of floats; None where it is small or another, and must be read as any."""
+    if len(data) < _LARGE_BYTES:
+        return None
+    if b'"FP' not in bytes(data[:_ENDS_BYTES]) and b'"FP' not in bytes(data[-_ENDS_BYTES:]):
+        return None
+    try:
+        _check_text(data)
+        head = _FLAT.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    floats = all(each.datatype in ("FP16", "FP32", "FP64") and each.data for each in head.inputs)
+    return head if floats else None
+
+
+def _check_text(data: bytes | bytearray | memoryview) -> None:
+    """All of it is UTF-8: what the decoder steps over it does not look into, and who reads it next would.
+
+    Raises:
+        UnicodeDecodeError: it is not.
+    """
+    if not (isinstance(data, bytes) and data.isascii()):
+        str(data, "utf-8")
+
+
+def _has_data(tensor: TensorHead) -> bool:
+    return bool(tensor.data) if isinstance(tensor, FlatHead) else bool(len(memoryview(tensor.data)))
 
 
 def _check_tensor(tensor: TensorHead, *, binary: bool, status: int) -> None:
@@ -255,13 +306,13 @@ def _check_tensor(tensor: TensorHead, *, binary: bool, status: int) -> None:
         if size is None:
             _check_json(tensor)
         else:
-            _check_size(size, expected, binary=binary, inline=bool(len(memoryview(tensor.data))))
+            _check_size(size, expected, binary=binary, inline=_has_data(tensor))
     except BadRequest as error:
         raise BadRequest(status, f"tensor {tensor.name[:40]!r}: {error.sentence}") from None
 
 
 def _check_json(tensor: TensorHead) -> None:
-    if len(memoryview(tensor.data)):
+    if _has_data(tensor):
         return
     if tensor.parameters and "shared_memory_region" in tensor.parameters:
         raise BadRequest(400, "shared memory belongs to one machine; send the elements as binary data")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .datatypes import Datatype, datatype, elements, name_of
 from .errors import BadRequest
-from .head import ReplyHead, RequestHead, Scalar, TensorHead
+from .head import FlatHead, ReplyHead, RequestHead, Scalar, TensorHead
 
 Array = npt.NDArray[Any]
 
@@ -214,6 +214,8 @@ def _from_json(tensor: TensorHead) -> Array:
 def _flat(tensor: TensorHead, kind: Datatype, shape: Sequence[int]) -> list[Any]:
     """The elements in row order, from a flat list or from lists nested as the shape is."""
     assert kind.numpy is not None
+    if isinstance(tensor, FlatHead):
+        return tensor.data
     allowed = _OF_KIND[kind.numpy[1]]
     if float in allowed:
         try:
