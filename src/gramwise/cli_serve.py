@@ -65,11 +65,23 @@ def node(
     batch_wait_ms: Annotated[
         float, typer.Option(help="How long a request waits for others to share its run.")
     ] = 0.0,
+    virtual_share: Annotated[
+        Optional[float],
+        typer.Option(help="Pretend to have so many CPU cores, by resting.", show_default=False),
+    ] = None,
     token_file: Annotated[
         File, typer.Option(help="File with the token that clients must send.", show_default=False)
     ] = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
+    most_queued: Annotated[int, typer.Option(help="Requests that wait; further ones get 429.")] = 256,
+    most_body_bytes: Annotated[int, typer.Option(help="Of one request.")] = 64 << 20,
+    most_json_bytes: Annotated[int, typer.Option(help="Of one request with JSON tensors.")] = 16 << 20,
+    most_held_bytes: Annotated[int, typer.Option(help="Of all requests at hand.")] = 256 << 20,
+    most_tensors: Annotated[int, typer.Option(help="Inputs and outputs of a request.")] = 256,
+    most_models: Annotated[int, typer.Option(help="Folders of the repository.")] = 1024,
+    most_connections: Annotated[int, typer.Option(help="Open at a time.")] = 512,
+    drain_limit_s: Annotated[float, typer.Option(help="For requests in progress after SIGTERM.")] = 10.0,
     as_json: Json = False,
 ) -> None:
     """Serve ONNX models over the Open Inference Protocol, telling what each answer cost; until SIGTERM."""
@@ -88,9 +100,18 @@ def node(
         slots=slots,
         most_batch=most_batch,
         batch_wait_ms=batch_wait_ms,
+        virtual_share=virtual_share,
         token_file=token_file,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        most_queued=most_queued,
+        most_body_bytes=most_body_bytes,
+        most_json_bytes=most_json_bytes,
+        most_held_bytes=most_held_bytes,
+        most_tensors=most_tensors,
+        most_models=most_models,
+        most_connections=most_connections,
+        drain_limit_s=drain_limit_s,
     )
 
     def ready(at: Listening) -> None:
@@ -160,6 +181,9 @@ def serve(
     ledger: LedgerUrl = None,
     state: State = None,
     retention_days: Retention = None,
+    most_in_flight: Annotated[int, typer.Option(help="Requests at a time; further ones get 429.")] = 512,
+    most_body_bytes: Annotated[int, typer.Option(help="Of one request.")] = 128 << 20,
+    drain_s: Annotated[float, typer.Option(help="For requests in progress after SIGTERM.")] = 10.0,
     as_json: Json = False,
 ) -> None:
     """Put gramwise in front of the scenario's nodes: each request where it costs the fewest grams; until SIGTERM."""
@@ -182,6 +206,9 @@ def serve(
         ledger=ledger,
         state=state,
         retention_days=retention_days,
+        most_in_flight=most_in_flight,
+        most_body_bytes=most_body_bytes,
+        drain_s=drain_s,
     )
 
     def ready(at: Listening, _: Gateway) -> None:

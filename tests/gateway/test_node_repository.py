@@ -177,7 +177,7 @@ def test_loading_what_is_broken_says_so(tmp_path: Path, opened: Any) -> None:
 
 
 def test_no_folder_is_a_mistake_of_the_user(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--repository"):
+    with pytest.raises(ConfigError, match="REPOSITORY"):
         Repository(tmp_path / "nowhere")
 
 

@@ -93,7 +93,7 @@ class Repository:
             raise ConfigError(
                 "there is no such folder.",
                 file=folder,
-                key="--repository",
+                key="REPOSITORY",
                 fix="Pass a folder that holds MODEL/VERSION/model.onnx, for instance digits/1/model.onnx.",
             )
 
@@ -192,7 +192,7 @@ class Repository:
             raise ConfigError(
                 f"it cannot be read: {(fault.strerror or str(fault)).lower()}.",
                 file=self.folder,
-                key="--repository",
+                key="REPOSITORY",
             ) from fault
         if len(found) > self._most_models:
             _log.warning(
