@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import Any
 
 import pytest
+from twist_kit import KWH, Pick, Values, solved
 
-from gramwise.optimize.knowledge.base import shipped
-from gramwise.optimize.knowledge.entry import Worked
-from gramwise.optimize.knowledge.fill import fill
-from gramwise.optimize.solvers.milp import MilpSolver
-from gramwise.optimize.typed.bind import bind
-from gramwise.optimize.typed.validate import validate
-
-KWH = 3.6e6
-Values = Mapping[str, Any]
-Pick = tuple[int, ...]
 Rule = Callable[[Pick], bool]
-
-
-def solved(family: str, groups: Mapping[str, int], values: Values) -> float:
-    """Grams that the exact solver proves for a filled family that passes the validator."""
-    worked = Worked.model_validate({"family": f"family.{family}", "groups": groups, "values": values})
-    problem = fill(worked, source="kb:worked.cache", base=shipped(seldom=True))
-    assert [str(f) for f in validate(problem).findings if f.blocks] == []
-    bound, findings = bind(problem)
-    assert bound is not None, findings
-    answer = MilpSolver().solve(bound)
-    assert answer.grams is not None, answer.status
-    return answer.grams
 
 
 def least(cost: Callable[[Pick], float], sizes: Sequence[int], rule: Rule) -> float:
