@@ -46,6 +46,7 @@ def test_a_fleet_serves_accounts_and_ends(
     with pytest.raises(urllib.error.HTTPError) as caught:
         ask(told["http"], None)
     assert caught.value.code == 401
+    caught.value.close()
     answers = [ask(told["http"], told["token"]) for _ in range(3)]
     for answer in answers:
         said = answer["parameters"]

@@ -161,7 +161,7 @@ def test_a_refusal_of_the_request_itself_is_passed_on(tmp_path: Path) -> None:
             assert (status, head) == (400, {"error": "the node says so"})
             assert not nodes["dirty"].asked
             (row,) = rows_of(gateway)
-            assert (row["status"], row["http_status"], row["node"]) == ("failed", 400, "clean")
+            assert (row["status"], row["http_status"], row["node"]) == ("refused", 400, "clean")
             assert row["energy_j"] is None
 
     run(test)

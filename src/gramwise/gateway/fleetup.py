@@ -34,6 +34,7 @@ from gramwise.gateway.front.settings import Settings
 from gramwise.gateway.front.stages import piece_name
 from gramwise.gateway.loop import run
 from gramwise.gateway.serving import serve
+from gramwise.gateway.web.parsing import tools
 from gramwise.runtime import caps
 from gramwise.runtime.assembly import read_scenario, resolve_variants
 from gramwise.runtime.pieces import Pieces, pieces_of
@@ -44,6 +45,7 @@ TENANT = "fleet-up"
 _LOOPBACK = "127.0.0.1"
 _START_S = 120.0
 _STOP_S = 10.0
+_ENDED_S = 5.0
 _RIGHTS = ("infer", "read", "change")
 
 
@@ -77,7 +79,9 @@ async def fleet_up(
     Raises:
         ConfigError: the scenario, or caps that cannot be set here.
         ExecutionError: a node did not start.
+        SourceUnavailable: an optional library is missing.
     """
+    tools()  # what is missing is said before any node starts
     for option in ("listen", "grpc"):
         if (
             not auth
@@ -206,6 +210,8 @@ async def _start_node(
     except TimeoutError:
         line = b""
     if not line:
+        with contextlib.suppress(TimeoutError):  # its end is told a moment after that of its output
+            await asyncio.wait_for(process.wait(), _ENDED_S)
         code = process.returncode
         why = f"it ended with {code}" if code is not None else f"it was not ready after {_START_S:g} s"
         if group.memory_kills():

@@ -221,6 +221,8 @@ class Desk:
             status, http = fault.outcome, fault.status
         elif isinstance(fault, BadRequest | Refused):
             http = fault.status
+            if 400 <= http < 500:  # the request's own fault, by the word of a node as by ours
+                status = "refused"
         elif isinstance(fault, ClientGone | asyncio.CancelledError):
             http = None
         # It was refused anyway, and the ledger counts what it cannot take.

@@ -31,7 +31,8 @@ class Row(msgspec.Struct, array_like=True, frozen=True, kw_only=True, gc=False):
     Attributes:
         request_id: unique in the ledger, given by the gateway and never by the client; at most 256 characters.
         arrival_s: when it arrived, Unix seconds; it says which hour the request is counted in.
-        status: completed; refused (before any node had it); lost (its nodes died); failed (a node answered an error).
+        status: completed; refused (before any node had it, or by one for the request's own fault, 4xx); lost (its nodes
+            died); failed (a node answered an error).
         tenant, model, variant, node, zone, policy, protocol: empty where there is none, or where a client asked for
             what is not there: every new name makes a sum of its own in every hour. The nodes of a split plan are
             joined by `` > ``, and so are their zones.
