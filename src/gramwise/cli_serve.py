@@ -117,7 +117,18 @@ def node(
     def ready(at: Listening) -> None:
         _tell({"http": _place(at.http), "grpc": _place(at.grpc), "models": list(at.models)}, as_json)
 
+    guarded_log()
     run(run_node(settings, ready))
+
+
+def guarded_log() -> None:
+    """Log to standard error, with what looks like a key or a token taken out of every line."""
+    import logging
+
+    from gramwise.gateway.access.redaction import guard_logs
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    guard_logs()
 
 
 def _place(address: tuple[str, int] | None) -> str | None:
@@ -214,6 +225,7 @@ def serve(
     def ready(at: Listening, _: Gateway) -> None:
         _tell({"http": _place(at.http), "grpc": _place(at.grpc), "control": _place(at.control)}, as_json)
 
+    guarded_log()
     run(serving(settings, ready, control=_address(control, "control")))
 
 
@@ -259,6 +271,7 @@ def up(
     told = fleet_up(
         settings, lambda said: _tell(dict(said), as_json), auth=auth, control=_address(control, "control")
     )
+    guarded_log()
     run(told)
 
 

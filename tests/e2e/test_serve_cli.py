@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e_kit import HERE, Cli
+from e2e_kit import HERE, Cli, environment
 
 for needed in ("httptools", "grpc", "sqlalchemy", "fastapi", "uvicorn", "prometheus_client"):
     pytest.importorskip(needed, reason="serving needs the extra 'serve'")
@@ -91,6 +92,24 @@ def test_keys_are_shown_once_and_kept_as_hashes(cli: Cli, tmp_path: Path) -> Non
     assert "carbon_g_per_day 5" in listed.out
     assert cli("keys", "revoke", book, made["id"]).code == 0
     assert cli("keys", "list", book, "--json").document["keys"][0]["in_force"] is False
+
+
+def test_no_key_gets_into_the_log(tmp_path: Path) -> None:
+    secret = f"gw_3f9c02ab_{'5' * 48}"
+    program = (
+        "import logging; from gramwise.cli_serve import guarded_log; guarded_log();"
+        f"logging.getLogger('uvicorn.error').warning('asked with %s by %s', {secret!r}, 'somebody')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "by somebody" in done.stderr
+    assert secret.split("_")[2] not in done.stderr
 
 
 @pytest.mark.parametrize(
