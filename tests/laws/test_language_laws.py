@@ -30,7 +30,9 @@ PIECES = [
     "gCO2e", "dB", "^9", "e1",
 ]  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
-LIMIT_S = 0.5  # the benchmark of a million inputs holds the line at 0.1
+LIMIT_S = (
+    10.0  # a hang, whatever else the machine does; the benchmark of a million inputs holds the line at 0.1
+)
 
 
 def never_hangs(work: Callable[[], object]) -> bool:

@@ -80,7 +80,7 @@ def test_a_share_stretches_the_time_and_not_the_work(model: Path, some_images: I
     inputs = {"input": some_images(1500)[0]}
     runs = [asyncio.run(nodes.run("quarter", "m/full", inputs)) for _ in range(4)]
     took_s, cpu_s = sum(r.end_s - r.start_s for r in runs), sum(r.cpu_s for r in runs)
-    assert 3.8 < took_s / cpu_s < 16.0
+    assert took_s / cpu_s > 3.8  # more, where others have the CPU
     usage = asyncio.run(nodes.usage("quarter"))
     assert usage.attributed_s == pytest.approx(cpu_s)
     assert usage.metered_s is None  # the process belongs to somebody else: unknown, not 0

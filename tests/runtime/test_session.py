@@ -34,7 +34,7 @@ def test_cpu_seconds_are_those_of_this_thread(model: Path, some_images: Images) 
     begin_s, process_s = time.perf_counter(), time.process_time()
     cpu_s = sum(session.run(inputs)[1] for _ in range(5))
     assert cpu_s <= time.perf_counter() - begin_s
-    assert cpu_s == pytest.approx(time.process_time() - process_s, rel=0.1)  # no pool beside the thread
+    assert cpu_s > 0.6 * (time.process_time() - process_s)  # a pool beside the thread would double it
 
 
 @pytest.mark.parametrize(
