@@ -378,7 +378,7 @@ def test_reading_is_repeatable() -> None:
 
 @pytest.mark.parametrize("part", ["1,", "5 ", "a|b\n", "A, B and C emit 1, 2 and 3 g/kWh. ", "(", "x: 5 W\n"])
 def test_repetition_does_not_make_it_slow(part: str) -> None:
-    # The longest text that is read, of one thing only. Linear reading takes under a second, a square 20 or more, and backtracking hours.
+    # A long text of one thing only. Linear reading takes under a second, a square 20 or more, and backtracking hours.
     assert _timed(part * (20_000 // len(part))) < 10.0
 
 
