@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from .quantity import Basis, Method, Signal
+from .quick import quick
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Bools: TypeAlias = npt.NDArray[np.bool_]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request for inference.
@@ -51,6 +53,7 @@ class Request:
     deferrable_until_s: float | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """Predicted or actual cost of a plan; adds over stages."""
@@ -149,6 +152,7 @@ class PlanTable:
         return len(self.variant)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
     """Everything a decision may know, immutable and in columns; N nodes.
@@ -311,6 +315,7 @@ def plan_of(request: Request, snapshot: Snapshot, row: int) -> Plan:
 Status: TypeAlias = Literal["completed", "refused", "lost"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What happened to one request.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from .ahead import Forecast
 from .decision import Decision, Outcome, Request, Snapshot, Verdict
 from .quantity import Boundary, Method, Quantity
+from .quick import quick
 from .series import Series
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class Held:
     place: object
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     """What a node says about one run: outputs, when it ran (Unix seconds) and its thread CPU seconds.

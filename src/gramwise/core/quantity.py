@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .quick import quick
+
 Method = Literal["measured", "modelled", "assumed"]
 Boundary = Literal["chip", "board", "wall", "site"]
 Signal = Literal["average", "marginal"]
@@ -15,6 +17,7 @@ Basis = Literal["lifecycle", "direct"]
 _SURENESS: dict[str, int] = {"measured": 2, "modelled": 1, "assumed": 0}
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
     """One reported value with its interval and provenance.
@@ -43,6 +46,11 @@ class Quantity:
     source: str
 
     def __post_init__(self) -> None:
+        ordered = -math.inf < self.low <= self.value <= self.high < math.inf
+        if (
+            ordered and self.method in _SURENESS and self.source[:1] > " "
+        ):  # as a rule; what is wrong is told below
+            return
         if not self.source.strip():
             raise ValueError("a quantity without a source is not a quantity")
         if self.method not in _SURENESS:
