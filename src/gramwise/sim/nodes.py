@@ -1,17 +1,19 @@
 """Simulated machines: an executor that computes nothing and sets timers as long as the plan table says.
 
 A node serves in the order in which requests come, as many at a time as it has slots. With that and the length of each
-request known, start and end of a request are known when it comes, so one timer a request is enough.
+request known, start and end of a request are known when it comes, so one timer a request is enough. Where a real
+fleet was measured, its own service times can stand in for the table's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 TENSOR = "request"
 """Name of the only tensor of a simulated request."""
+
+Measured: TypeAlias = Mapping[tuple[str, str], Sequence[float]]
+"""By node and ``model/variant``, seconds that whole requests held a slot, in the order in which they were served."""
 
 
 def simulated_input(count: int, size_bytes: int, stretch: float) -> npt.NDArray[np.generic]:
@@ -115,12 +120,17 @@ class SimulatedNodes:
         table: nodes, and what each variant takes on them.
         power: prices that turn joules into the seconds that the engine pays.
         start_s: Unix seconds at the loop's time 0.
+        measured: where given, the n-th request that comes to a node takes the n-th time, whatever its size and
+            stretch; after the last comes the first again.
     """
 
     caps = "simulated"
 
-    def __init__(self, table: Modelled, power: SimulatedPower, start_s: float) -> None:
+    def __init__(
+        self, table: Modelled, power: SimulatedPower, start_s: float, measured: Measured | None = None
+    ) -> None:
         self._power, self._start_s = power, start_s
+        self._measured = {key: itertools.cycle(times_s) for key, times_s in (measured or {}).items()}
         self._places = {node.name: _Place(node, [0.0] * node.slots) for node in table.nodes}
         self._rates: dict[tuple[str, str], Rate] = {}
         plans = table.plans
@@ -161,7 +171,8 @@ class SimulatedNodes:
             raise NodeLost(f"{node} is away.")
         loop, count = asyncio.get_running_loop(), tensor.shape[0]
         start_s = max(loop.time(), heapq.heappop(place.free_s))
-        end_s = start_s + rate.service_s * count * float(tensor.item(0))
+        times_s = self._measured.get((node, variant))
+        end_s = start_s + (next(times_s) if times_s else rate.service_s * count * float(tensor.item(0)))
         heapq.heappush(place.free_s, end_s)
         done: asyncio.Future[None] = loop.create_future()
         place.running[done] = (start_s, end_s, rate.cpu_s * count)

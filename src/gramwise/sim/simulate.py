@@ -15,12 +15,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gramwise.core.errors import ConfigError
+from gramwise.core.errors import ConfigError, DataError
 from gramwise.core.series import percentile
 from gramwise.core.units import S_PER_HOUR
 from gramwise.fleet.scenario import Scenario
 from gramwise.fleet.traffic import unix_s
-from gramwise.runtime.modelled import modelled_table
+from gramwise.runtime.engine import variant_key
+from gramwise.runtime.modelled import Modelled, modelled_table
 from gramwise.runtime.rundir import RunDirectory
 from gramwise.schedule import load_policy
 from gramwise.sim.ahead import planning_of
@@ -28,6 +29,7 @@ from gramwise.sim.arrivals import classes_of, offered
 from gramwise.sim.bill import Bill, idle_g, policy_row
 from gramwise.sim.costs import load_scale
 from gramwise.sim.limit import Bounds, bounds_of
+from gramwise.sim.nodes import Measured
 from gramwise.sim.replay_scene import keep_scene
 from gramwise.sim.rows import write_rows
 from gramwise.sim.signals import signals_of
@@ -48,6 +50,7 @@ def simulate(
     out: Path | None = None,
     record: bool = False,
     timing: bool = True,
+    measured: Measured | None = None,
     command: str = "",
     tell: Tell = lambda _text, _done: None,
 ) -> dict[str, Any]:
@@ -62,6 +65,8 @@ def simulate(
         record: with ``out``, keep every decision with what it knew, and the scene, so that it can be replayed.
         timing: say how long things took on the wall clock, under the key of that name: the only one that differs
             between two equal simulations.
+        measured: service times of a real fleet's requests, which stand in for declared or modelled ones; decisions
+            go by the plan table as ever. A run with them is not kept for replay: leave ``record`` out.
         command: what the user typed, for the record.
         tell: hears how far it is.
 
@@ -69,12 +74,17 @@ def simulate(
         The ``gramwise.simulate/1`` document; every number is finite or None (unknown).
 
     Raises:
-        ConfigError, DataError, ModelError, SourceUnavailable: with file and key for what the user can mend.
+        ConfigError, DataError, ModelError, SourceUnavailable: with file and key for what the user can mend; of
+            ``measured`` with node and variant.
         NotVirtual: a policy reached for a thread, a socket or a subprocess.
     """
     names = checked_names(scenario, policies)
+    if record and measured:
+        raise DataError(
+            "a simulation with measured service times cannot be recorded: a replay would lack them."
+        )
     tell("modelling the machines", 0.0)
-    scene, scale = _scene(scenario, traces, year)
+    scene, scale = _scene(scenario, traces, year, measured or {})
     tell("solving the bounds", 0.05)
     bounds = bounds_of(scene)
     directory = _directory(scenario, out, command) if out is not None else None
@@ -122,19 +132,38 @@ def checked_names(scenario: Scenario, policies: Sequence[str] | None) -> list[st
     return names
 
 
-def _scene(scenario: Scenario, traces: Path | None, year: int | None) -> tuple[Scene, float]:
+def _scene(
+    scenario: Scenario, traces: Path | None, year: int | None, measured: Measured
+) -> tuple[Scene, float]:
     simulation = scenario.simulation
     start_s = _start_s(scenario, year)
     if traces is None and simulation.traces is not None:
         traces = scenario.path.parent / simulation.traces
     table = modelled_table(scenario)
+    _check(measured, table)
     rows = classes_of(scenario)
     scale = load_scale(scenario, table, rows)
     hours = math.ceil(simulation.hours)
     signals = signals_of(scenario, traces, year, start_s, hours)
-    return scene_of(
-        scenario, table, signals, offered(scenario, rows, start_s, simulation.hours, scale)
-    ), scale
+    requests = offered(scenario, rows, start_s, simulation.hours, scale)
+    return scene_of(scenario, table, signals, requests, measured), scale
+
+
+def _check(measured: Measured, table: Modelled) -> None:
+    """Refuse measured times of nobody, and times that are none."""
+    plans = table.plans
+    held = {
+        (table.nodes[i].name, variant_key(plans.model[row], plans.variant[row]))
+        for row, i in enumerate(plans.node.tolist())
+        if math.isfinite(table.service_s.item(row))
+    }
+    for (node, variant), times_s in measured.items():
+        if (node, variant) not in held:
+            raise DataError(f"service times were measured of {variant} on {node}, which does not hold it.")
+        if not len(times_s) or not all(0.0 < time_s < math.inf for time_s in times_s):
+            raise DataError(
+                f"measured service times of {variant} on {node} must be seconds above 0, one at least."
+            )
 
 
 def _start_s(scenario: Scenario, year: int | None) -> float:
@@ -202,7 +231,8 @@ def _sentences(scene: Scene) -> list[str]:
     scenario, signals = scene.scenario, scene.signals
     simulation = scenario.simulation
     said = [
-        "Everything here is simulated: nodes are timers, nothing was run and nothing was measured.",
+        "Everything here is simulated: nodes are timers, nothing was run"
+        + (" here." if scene.measured else " and nothing was measured."),
         *(f"Times and joules are {sentence}." for sentence in scene.table.provenance),
         f"Traffic is simulated: {', '.join(row.name for row in scene.offered.rows)}; seed {simulation.seed}.",
         *(
@@ -214,6 +244,10 @@ def _sentences(scene: Scene) -> list[str]:
     ]
     if simulation.forecast_error_frac and not signals.fixed:
         said.append(f"A random factor of {simulation.forecast_error_frac:g} was put on what was foreseen.")
+    for (node, variant), times_s in scene.measured.items():
+        said.append(
+            f"Service times of {variant} on {node} are those of {len(times_s)} real requests, in turn."
+        )
     if simulation.service_noise_frac:
         said.append(f"Service times vary by {simulation.service_noise_frac:g}; joules do not.")
     if scenario.failures:

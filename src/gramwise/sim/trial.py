@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from gramwise.runtime.world import World
 from gramwise.schedule import load_policy
 from gramwise.sim.arrivals import Offered
 from gramwise.sim.loop import VirtualClock, run_virtually
-from gramwise.sim.nodes import TENSOR, SimulatedNodes, SimulatedPower, Wasted, simulated_input
+from gramwise.sim.nodes import TENSOR, Measured, SimulatedNodes, SimulatedPower, Wasted, simulated_input
 from gramwise.sim.signals import Signals
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Scene:
         signals: their electricity.
         offered: the requests.
         inputs: tensor of each request, length R.
+        measured: service times of real requests, where they stand in for the table's.
     """
 
     scenario: Scenario
@@ -56,6 +57,7 @@ class Scene:
     signals: Signals
     offered: Offered
     inputs: tuple[Inputs, ...]
+    measured: Measured = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,7 +79,13 @@ class Trial:
     snapshot_s: tuple[float, ...]
 
 
-def scene_of(scenario: Scenario, table: Modelled, signals: Signals, offered: Offered) -> Scene:
+def scene_of(
+    scenario: Scenario,
+    table: Modelled,
+    signals: Signals,
+    offered: Offered,
+    measured: Measured | None = None,
+) -> Scene:
     """Gather what all policies share; tensors are made once, equal ones are one object."""
     made: dict[tuple[int, int, float], Inputs] = {}
     inputs = []
@@ -94,6 +102,7 @@ def scene_of(scenario: Scenario, table: Modelled, signals: Signals, offered: Off
         signals=signals,
         offered=offered,
         inputs=tuple(inputs),
+        measured=measured or {},
     )
 
 
@@ -128,7 +137,7 @@ async def _serve(
 ) -> tuple[tuple[Outcome, ...], SimulatedNodes, Engine]:
     loop = asyncio.get_running_loop()
     start_s = scene.offered.start_s
-    nodes = SimulatedNodes(scene.table, scene.power, start_s)
+    nodes = SimulatedNodes(scene.table, scene.power, start_s, scene.measured)
     engine = Engine(
         load_policy(name),
         _world(scene),
