@@ -11,22 +11,20 @@ from gramwise.gateway.metrics import Metrics
 from .batching import GONE, Slots
 from .model import Model
 from .runs import Done
-from .tariff import Tariff
-from .usage import Usage
+from .tariff import CPU_TIME, Tariff
+from .usage import Usage, UsageReply
 
 _OUTCOMES = {429: "queue_full", GONE: "gone", 503: "refused"}
 
 
 class _Series(NamedTuple):
-    """What every answered request of a model counts into, looked up once; energy is None where no price is known."""
+    """What every answered request of a model counts into, looked up once."""
 
     answered: Any
     whole: Any
     queue: Any
     run: Any
     items: Any
-    energy: Any
-    total_energy: Any
 
 
 class Measures:
@@ -41,13 +39,11 @@ class Measures:
         self._node, self._tariff, self._metrics = node, tariff, Metrics()
         self._told: dict[tuple[str, ...], float] = {}
         self._series: dict[tuple[str, str], _Series] = {}
+        self._energy: dict[tuple[str, str], Any] = {}
+        self._total_energy: dict[tuple[str, str], Any] = {}
+        self._shown: set[tuple[str, ...]] = set()
         metrics = self._metrics
         metrics["gramwise_build_info"].of(gramwise.__version__, "").set(1)
-        if tariff.j_per_cpu_s is not None:
-            metrics["gramwise_meter_info"].of(node, "cpu", "cpu-time", tariff.device).set(1)
-        if tariff.idle_w is not None:
-            watts = metrics["gramwise_node_power_watts"].of(node, "idle", tariff.device, tariff.idle_w.method)
-            watts.set(tariff.idle_w.value)
 
     def refused(self, model: Model, status: int) -> None:
         """A request was refused with this HTTP status."""
@@ -63,31 +59,66 @@ class Measures:
         series.queue.observe(done.queue_s)
         series.run.observe(done.run_s)
         series.items.observe(done.items)
-        energy_j = self._tariff.energy_j(done.cpu_s)
-        if energy_j is not None:
-            series.energy.observe(energy_j)
-            series.total_energy.inc(energy_j)
+        price = self._tariff.j_per_cpu_s
+        if price is not None:
+            self._count(model, price, done.cpu_s * price.value)
 
     def text(self, usage: Usage, slots: Slots) -> bytes:
         """Everything in Prometheus' text format, with what is only read when somebody looks."""
-        metrics, tariff, node = self._metrics, self._tariff, self._node
+        metrics, node = self._metrics, self._node
         metrics["gramwise_queued_requests"].of(node).set(slots.queued)
         metrics["gramwise_running_requests"].of(node).set(slots.running)
-        overhead_s = usage.overhead_s
-        if overhead_s is not None:
-            self._raise("gramwise_self_cpu_seconds_total", overhead_s)
-            overhead_j = tariff.energy_j(overhead_s)
-            if overhead_j is not None:
-                self._raise("gramwise_self_energy_joules_total", overhead_j)
-                self._raise("gramwise_unattributed_energy_joules_total", overhead_j, node, "overhead")
-        if tariff.idle_w is not None:
-            idle_j = tariff.idle_w.value * usage.window_s
-            self._raise("gramwise_unattributed_energy_joules_total", idle_j, node, "idle")
+        told = usage.read(queued=slots.queued, running=slots.running, ready=True)
+        if told.overhead_s is not None:
+            self._raise("gramwise_self_cpu_seconds_total", told.overhead_s)
+        if told.overhead_energy is not None:
+            overhead_j = told.overhead_energy.value
+            self._raise("gramwise_self_energy_joules_total", overhead_j)
+            self._raise("gramwise_unattributed_energy_joules_total", overhead_j, node, "overhead")
+        if told.idle_energy is not None:
+            self._raise("gramwise_unattributed_energy_joules_total", told.idle_energy.value, node, "idle")
+        self._show_sources(told)
         return metrics.text()
+
+    def _show_sources(self, told: UsageReply) -> None:
+        """How energy is known now, and no longer how it was known before."""
+        tariff, node, shown = self._tariff, self._node, dict[tuple[str, ...], float]()
+        if tariff.j_per_cpu_s is not None:
+            shown["gramwise_meter_info", node, "cpu", tariff.source, tariff.device] = 1.0
+        if tariff.idle_w is not None:
+            labels = (node, "idle", self._origin, tariff.idle_w.method)
+            shown["gramwise_node_power_watts", *labels] = tariff.idle_w.value
+        if told.meter is not None and told.meter.age_s is not None:
+            shown["gramwise_meter_age_seconds", node, told.meter.name] = told.meter.age_s
+        for name, *old in self._shown - shown.keys():
+            self._metrics[name].forget(*old)
+        for (name, *new), value in shown.items():
+            self._metrics[name].of(*new).set(value)
+        self._shown = set(shown)
+
+    @property
+    def _origin(self) -> str:
+        """What joules and watts are worked out from: a meter, or a device's figures."""
+        return self._tariff.device if self._tariff.source == CPU_TIME else self._tariff.source
+
+    def _count(self, model: Model, price: Quantity, energy_j: float) -> None:
+        """Joules of a request. Their series begin with the first price: no joules are not 0 joules."""
+        key = (model.name, model.version)
+        series = self._energy.get(key)
+        if series is None:
+            each = self._metrics["gramwise_model_request_energy_joules"]
+            series = self._energy[key] = each.of(*key, self._node)
+        series.observe(energy_j)
+        how = (self._origin, price.method)
+        total = self._total_energy.get(how)
+        if total is None:
+            node_total = self._metrics["gramwise_node_energy_joules_total"]
+            total = self._total_energy[how] = node_total.of(self._node, "cpu", *how)
+        total.inc(energy_j)
 
     def _bind(self, model: Model) -> _Series:
         labels = (model.name, model.version, self._node)
-        metrics, price = self._metrics, self._tariff.j_per_cpu_s
+        metrics = self._metrics
         seconds = metrics["gramwise_model_request_duration_seconds"]
         series = self._series[model.name, model.version] = _Series(
             answered=metrics["gramwise_model_requests_total"].of(*labels, "ok"),
@@ -95,14 +126,8 @@ class Measures:
             queue=seconds.of(*labels, "queue"),
             run=seconds.of(*labels, "run"),
             items=metrics["gramwise_model_batch_items"].of(*labels),
-            energy=price and metrics["gramwise_model_request_energy_joules"].of(*labels),
-            total_energy=price and self._total_energy(price),
         )
         return series
-
-    def _total_energy(self, price: Quantity) -> Any:
-        total = self._metrics["gramwise_node_energy_joules_total"]
-        return total.of(self._node, "cpu", self._tariff.device, price.method)
 
     def _raise(self, name: str, to: float, *labels: str) -> None:
         """Bring a counter up to what a clock says; a clock that went back leaves it."""

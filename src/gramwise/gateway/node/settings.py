@@ -39,6 +39,8 @@ class Settings(BaseModel):
         virtual_share: CPU cores that this process pretends to have, by resting after each run; None for no pretence.
         token_file: file with the token that clients must send, readable for its user only; None lets anybody in.
         tls_cert, tls_key: PEM files; None for plain text.
+        powercap, stat: where the kernel shows the processor's energy counters and its count of CPU time; elsewhere in a
+            container that is shown its host's.
         most_body_bytes: of a request.
         most_json_bytes: of a request whose tensors are JSON, which take many times their size in memory.
         most_held_bytes: of all requests at hand; further ones get 429.
@@ -65,6 +67,8 @@ class Settings(BaseModel):
     token_file: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    powercap: Path = Path("/sys/class/powercap")
+    stat: Path = Path("/proc/stat")
     most_body_bytes: int = Field(default=64 * MIB, ge=1)
     most_json_bytes: int = Field(default=16 * MIB, ge=1)
     most_held_bytes: int = Field(default=256 * MIB, ge=1)

@@ -1,7 +1,8 @@
 """What a CPU second of this node costs in joules, and what the node costs while it does nothing.
 
-Two ways to know it: the machine *is* a device of the catalogue (a CPU second occupies one of its CPUs), or the process
-*stands for* a node of a scenario (a CPU second of this host takes so many seconds of that device). Both are models:
+Where the machine has a meter, `gramwise.gateway.node.metering` renews it. Without, there are two ways to know it: the
+machine *is* a device of the catalogue (a CPU second occupies one of its CPUs), or the process *stands for* a node of a
+scenario (a CPU second of this host takes so many seconds of that device). Both are models:
 `gramwise.runtime.machinepower` and `gramwise.runtime.pricing` hold their equations. Without either nothing is known,
 and nothing is said.
 """
@@ -18,20 +19,25 @@ from gramwise.gateway.oip.head import Scalar
 
 from .settings import Settings
 
+CPU_TIME = "cpu-time"
+"""Where prices come from without a meter: CPU seconds, and the power of a device."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Tariff:
-    """Prices of a node.
+    """Prices of a node. They change only on the event loop; a price is read once for each answer.
 
     Attributes:
         j_per_cpu_s: marginal joules of a CPU second; None when nobody knows.
         idle_w: watts of the device doing nothing; None when nobody knows.
         device: its id in the catalogue or the scenario; empty for none.
+        source: how it is known: `CPU_TIME`, or the name of the meter.
     """
 
     j_per_cpu_s: Quantity | None = None
     idle_w: Quantity | None = None
     device: str = ""
+    source: str = CPU_TIME
 
     def told(self, cpu_s: float) -> dict[str, Scalar]:
         """Response parameters for the energy of ``cpu_s`` CPU seconds; none when their price is unknown."""
@@ -43,11 +49,13 @@ class Tariff:
             "energy_joules_low": cpu_s * price.low,
             "energy_joules_high": cpu_s * price.high,
             "energy_method": price.method,
+            "energy_boundary": price.boundary,
         }
 
     def energy_j(self, cpu_s: float) -> float | None:
         """Joules of ``cpu_s`` CPU seconds; None when their price is unknown."""
-        return None if self.j_per_cpu_s is None else cpu_s * self.j_per_cpu_s.value
+        price = self.j_per_cpu_s
+        return None if price is None else cpu_s * price.value
 
 
 def tariff(settings: Settings) -> Tariff:

@@ -3,11 +3,13 @@
 Three clocks that know nothing of each other, as on a node of a bench: the threads' own clocks round the runs
 (attributed), those of all threads of the process together (their difference is overhead), and the meter: the control
 group's counter where the process has one of its own, else the process's. The gateway reads this on
-``GET /v2/gramwise/usage`` and compares.
+``GET /v2/gramwise/usage`` and compares. Where prices are metered they change, so joules are summed at the price of
+their time.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -16,9 +18,10 @@ from pathlib import Path
 
 import msgspec
 
-from gramwise.core.quantity import Quantity
+from gramwise.core.quantity import Method, Quantity, weakest
 from gramwise.power.clocks import process_cpu_s
 
+from .metering import Metering, State
 from .tariff import Tariff
 
 _THREADS = Path("/proc/self/task")
@@ -35,6 +38,32 @@ class Energy(msgspec.Struct, frozen=True):
     method: str
 
 
+class Metered(msgspec.Struct, frozen=True):
+    """What the node's meter says.
+
+    Attributes:
+        name: of the meter.
+        boundary: what its joules include: chip, board, wall or site.
+        state: watching until its readings tell a price, metered from then on, stopped once it has failed.
+        why: it failed; empty while it has not.
+        energy_j: that it has counted of the whole machine since the node was ready, without what hid a reset.
+        j_per_cpu_s: the last price that it told; null before the first.
+        own_frac: part of the change of load behind that price that was this process' own.
+        windows: readings behind that price.
+        age_s: seconds since its newest reading; null before the first.
+    """
+
+    name: str
+    boundary: str
+    state: State
+    why: str
+    energy_j: float
+    j_per_cpu_s: float | None
+    own_frac: float | None
+    windows: int
+    age_s: float | None
+
+
 class UsageReply(msgspec.Struct, frozen=True):
     """Answer to ``GET /v2/gramwise/usage``. What is not known is null.
 
@@ -44,12 +73,13 @@ class UsageReply(msgspec.Struct, frozen=True):
         attributed_s: thread CPU seconds inside runs.
         overhead_s: CPU seconds of all threads less those; null where the system does not tell them apart.
         metered_s: of the process, by the system's own counter.
-        energy: of ``attributed_s``.
+        energy: of ``attributed_s``; its method is the weakest of all that was summed.
         overhead_energy: of ``overhead_s``.
         idle_energy: of the device's idle power over the window.
-        idle_w: that power, watts.
+        idle_w: that power now, watts.
         queued, running: requests that wait and that run.
         ready: whether new requests are taken.
+        meter: what the machine's meter says; null where none can be read.
     """
 
     node: str
@@ -65,6 +95,35 @@ class UsageReply(msgspec.Struct, frozen=True):
     queued: int
     running: int
     ready: bool
+    meter: Metered | None = None
+
+
+class _Sum:
+    """Joules of an amount that grows, each part at the price of its time."""
+
+    def __init__(self) -> None:
+        self._value = self._low = self._high = self._priced = 0.0
+        self._method: Method | None = None
+
+    def settle(self, price: Quantity | None, amount: float | None) -> None:
+        """What has come since costs this. Without a price it waits: the first one known prices it too."""
+        if price is None or amount is None:
+            return
+        more = amount - self._priced
+        if more < 0.0:
+            return  # a thread that has ended took its clock along
+        self._value += price.value * more
+        self._low += price.low * more
+        self._high += price.high * more
+        self._priced = amount
+        self._method = price.method if self._method is None else weakest(self._method, price.method)
+
+    def told(self, price: Quantity | None, amount: float | None) -> Energy | None:
+        """All of it; None while the price of some is not known."""
+        self.settle(price, amount)
+        if self._method is None or amount is None or amount > self._priced:
+            return None
+        return Energy(self._value, self._low, self._high, self._method)
 
 
 class Usage:
@@ -74,6 +133,9 @@ class Usage:
         node: its name.
         tariff: prices of CPU seconds and idle power.
         attributed_s: tells the thread CPU seconds inside runs, so far.
+
+    Attributes:
+        metering: that renews the tariff; None without a meter.
     """
 
     def __init__(self, node: str, tariff: Tariff, attributed_s: Callable[[], float]) -> None:
@@ -82,6 +144,8 @@ class Usage:
         self._threads_at_start_s = _threads_cpu_s()
         self._process_at_start_s = _process_cpu_s()
         self._attributed_at_start_s = attributed_s()
+        self._requests, self._overhead, self._idle = _Sum(), _Sum(), _Sum()
+        self.metering: Metering | None = None
 
     @property
     def window_s(self) -> float:
@@ -94,14 +158,24 @@ class Usage:
         threads_s = _threads_cpu_s()
         if threads_s is None or self._threads_at_start_s is None:
             return None
-        inside_s = self._attributed_s() - self._attributed_at_start_s
-        return max(0.0, threads_s - self._threads_at_start_s - inside_s)
+        return max(0.0, threads_s - self._threads_at_start_s - self.attributed_s)
+
+    @property
+    def attributed_s(self) -> float:
+        """Thread CPU seconds inside runs."""
+        return self._attributed_s() - self._attributed_at_start_s
+
+    def settle(self) -> None:
+        """What was spent until now costs the prices of now: to be called before they change."""
+        price = self._tariff.j_per_cpu_s
+        self._requests.settle(price, self.attributed_s)
+        self._overhead.settle(price, self.overhead_s)
+        self._idle.settle(self._tariff.idle_w, self.window_s)
 
     def read(self, *, queued: int, running: int, ready: bool) -> UsageReply:
         """Everything, now."""
-        attributed_s = self._attributed_s() - self._attributed_at_start_s
-        overhead_s, window_s, idle_w = self.overhead_s, self.window_s, self._tariff.idle_w
-        price = self._tariff.j_per_cpu_s
+        attributed_s, overhead_s, window_s = self.attributed_s, self.overhead_s, self.window_s
+        price, idle_w = self._tariff.j_per_cpu_s, self._tariff.idle_w
         return UsageReply(
             node=self._node,
             device=self._tariff.device,
@@ -109,20 +183,32 @@ class Usage:
             attributed_s=attributed_s,
             overhead_s=overhead_s,
             metered_s=_process_cpu_s() - self._process_at_start_s,
-            energy=_energy(price, attributed_s),
-            overhead_energy=_energy(price, overhead_s),
-            idle_energy=_energy(idle_w, window_s),
+            energy=self._requests.told(price, attributed_s),
+            overhead_energy=self._overhead.told(price, overhead_s),
+            idle_energy=self._idle.told(idle_w, window_s),
             idle_w=None if idle_w is None else idle_w.value,
             queued=queued,
             running=running,
             ready=ready,
+            meter=_metered(self.metering),
         )
 
 
-def _energy(price: Quantity | None, amount: float | None) -> Energy | None:
-    if price is None or amount is None:
+def _metered(metering: Metering | None) -> Metered | None:
+    if metering is None:
         return None
-    return Energy(price.value * amount, price.low * amount, price.high * amount, price.method)
+    known, age_s = metering.known, metering.age_s
+    return Metered(
+        name=metering.meter.name,
+        boundary=metering.meter.boundary,
+        state=metering.state,
+        why=metering.why,
+        energy_j=metering.energy_j,
+        j_per_cpu_s=None if known is None else known.j_per_cpu_s,
+        own_frac=None if known is None else known.own_frac,
+        windows=0 if known is None else known.windows,
+        age_s=age_s if math.isfinite(age_s) else None,
+    )
 
 
 def _process_cpu_s() -> float:
