@@ -43,6 +43,15 @@ def test_nodes_become_records(write: Write) -> None:
     assert (oslo.slots, oslo.pue, oslo.speed_factor, oslo.memory_bytes) == (2, 1.2, 1.5, 1024 * MIB)
 
 
+def test_a_contract_stands_beside_the_grid_and_is_unknown_where_there_is_none(write: Write) -> None:
+    contract = '[nodes.oslo.contract]\nintensity_g_per_kwh = 0.0\nsource = "guarantees of origin, 2026"\n'
+    scenario = load(write("[devices.paper-host]", f"{contract}\n[devices.paper-host]"))
+    assert scenario.contract_intensities() == {"oslo": 0.0}
+    assert scenario.nodes["oslo"].intensity_g_per_kwh == 380.0
+    assert load(write("", "", scenario.toml())).contract_intensities() == {"oslo": 0.0}
+    assert load(write()).contract_intensities() == {}
+
+
 def test_a_device_of_ones_own_has_facts_with_its_source(write: Write) -> None:
     box = load(write()).node_records()[1].device
     assert (box.idle_w, box.busy_w, box.sustained_flop_per_s) == (10.0, 45.0, 60e9)
@@ -175,7 +184,7 @@ def test_the_schema_describes_every_key() -> None:
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {key for key, _ in keys(Scenario)}
     tables = [schema, *schema["$defs"].values()]
-    assert len(tables) == 18
+    assert len(tables) == 19
     for table in tables:
         for key, entry in table["properties"].items():
             assert entry.get("description"), key

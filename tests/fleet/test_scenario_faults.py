@@ -104,6 +104,24 @@ def refused(file: Path, **arguments: Any) -> ConfigError:
             "greater than 0",
         ),
         (
+            "[nodes.oslo]",
+            "[nodes.lyon.contract]\nintensity_g_per_kwh = 0.0\n[nodes.oslo]",
+            "nodes.lyon.contract.source",
+            "Write for instance source",
+        ),
+        (
+            "[nodes.oslo]",
+            '[nodes.lyon.contract]\nintensity_g_per_kwh = -1\nsource = "x"\n[nodes.oslo]',
+            "nodes.lyon.contract.intensity_g_per_kwh",
+            "greater than or equal to 0",
+        ),
+        (
+            "[nodes.oslo]",
+            '[nodes.lyon.contract]\nintensity = 0.0\nsource = "x"\n[nodes.oslo]',
+            "nodes.lyon.contract.intensity",
+            "Did you mean 'intensity_g_per_kwh'?",
+        ),
+        (
             "rtt_s = 0.002",
             "rtt = 0.002",
             "nodes.lyon.link.rtt",

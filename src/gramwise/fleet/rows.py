@@ -192,6 +192,24 @@ class ServerTable(Table):
     )
 
 
+class ContractTable(Table):
+    """The contract behind a node's electricity: scope 2, market-based, shown apart from the location-based grams.
+
+    Source: GHG Protocol, Scope 2 Guidance (2015), chapters 6 and 7: certificates, contracts, supplier's factors, and
+    the residual mix for what none of them covers.
+    """
+
+    intensity_g_per_kwh: NotNegative = Field(
+        description="Grams CO2e per kWh by the contractual instrument: certificate, contract, supplier's own factor, "
+        "or the residual mix.",
+        examples=[0.0],
+    )
+    source: Text = Field(
+        description="Which instrument that is, of which year.",
+        examples=["guarantees of origin, cancelled for 2026"],
+    )
+
+
 class NodeTable(Table):
     """A machine that serves."""
 
@@ -233,6 +251,12 @@ class NodeTable(Table):
         examples=[0.3],
     )
     link: LinkTable = Field(default_factory=LinkTable, description="How it is reached.")
+    contract: ContractTable | None = Field(
+        default=None,
+        description="What its electricity is bought as; left out, market-based grams are unknown, never the "
+        "location-based ones.",
+        examples=[{"intensity_g_per_kwh": 0.0, "source": "guarantees of origin, cancelled for 2026"}],
+    )
     address: Address | None = Field(
         default=None,
         description="host:port of its inference server (Open Inference Protocol over HTTP), https://host:port where it "

@@ -170,6 +170,14 @@ class Scenario(Table):
             for name, node in self.nodes.items()
         )
 
+    def contract_intensities(self) -> dict[str, float]:
+        """Market-based g/kWh of each node that has a contract, by name; of the others it is unknown."""
+        return {
+            name: node.contract.intensity_g_per_kwh
+            for name, node in self.nodes.items()
+            if node.contract is not None
+        }
+
     def variant_records(self, model: str | None = None) -> tuple[Variant, ...]:
         """The variants of a model (by default the workload's) as core records, the reference first.
 
