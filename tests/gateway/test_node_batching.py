@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 from gramwise.gateway.node.batching import GONE, Pace, Slots
 from gramwise.gateway.node.model import Model
-from gramwise.gateway.node.room import Room
+from gramwise.gateway.node.room import ALIGNMENT_BYTES, Room, place
 from gramwise.gateway.node.runs import Done
 from gramwise.gateway.oip.errors import BadRequest
 
@@ -237,6 +238,26 @@ def test_two_slots_run_at_a_time(tiny: Model, some_images: Any) -> None:
     assert asyncio.run(go()) == 2
 
 
+@pytest.mark.parametrize(("elements", "on_loop"), [(4096, True), (4097, False)])
+def test_small_replies_are_written_on_the_loop_and_large_ones_beside_it(
+    tmp_path: Path, elements: int, on_loop: bool
+) -> None:
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [elements]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "neg", ends[:1], ends[1:])
+    save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
+        tmp_path / "m.onnx",
+    )
+    model = Model("neg", "1", tmp_path / "m.onnx")
+
+    async def go() -> Done:
+        with slots() as at:
+            image = np.ones(elements, np.float32)
+            return await at.run(model, {"x": image}, ("y",), None, lambda _: threading.current_thread())
+
+    assert (asyncio.run(go()).reply is threading.main_thread()) == on_loop
+
+
 def test_a_pace_is_that_of_the_last_runs_and_grows_old() -> None:
     pace = Pace()
     assert (pace.fastest_s(1, 0.0), pace.slowest_s(1, 0.0)) == (0.0, None)
@@ -265,6 +286,13 @@ def test_what_nobody_waits_for_is_not_run(tiny: Model, some_images: Any) -> None
     assert isinstance(gone, BadRequest)
     assert gone.status == GONE
     assert attributed_s == pytest.approx(cpu_s)
+
+
+def test_a_place_has_its_tensors_aligned() -> None:
+    for head_bytes in range(40):
+        body = place(100, head_bytes)
+        assert len(body) == 100
+        assert np.frombuffer(body[head_bytes:], np.uint8).ctypes.data % ALIGNMENT_BYTES == 0
 
 
 def test_the_bytes_of_all_requests_are_bounded_and_given_back() -> None:

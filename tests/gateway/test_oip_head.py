@@ -33,6 +33,30 @@ def test_a_json_request_is_read_without_its_elements() -> None:
     assert [each.name for each in head.outputs or ()] == ["y"]
 
 
+@pytest.mark.parametrize("elements", [False, True])
+@pytest.mark.parametrize("binary_size", [0, 36_864])
+def test_a_large_head_is_not_read_to_its_end_where_it_names_too_many(
+    elements: bool, binary_size: int
+) -> None:
+    """Each takes a microsecond and more: a body of millions would keep everybody else waiting for seconds."""
+    tensor = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}
+    more = {"inputs": [tensor], "outputs": [{"name": str(i)} for i in range(5000)]}
+    for told in ({"inputs": [tensor] * 5000}, more):
+        json = msgspec.json.encode(told)
+        assert len(json) > 65_536
+        with pytest.raises(
+            BadRequest, match=r"more than 1024 inputs or outputs - at `\$\.(in|out)puts\[102[34]\]`"
+        ):
+            read_request_head(
+                json + b" " * binary_size, len(json) if binary_size else None, elements=elements
+            )
+    few = {"inputs": [{**tensor, "name": str(i), "data": [1.0] * 100} for i in range(1000)]}
+    few["inputs"][0]["shape"] = [1] * 3
+    json = msgspec.json.encode(few)
+    for _ in range(3):
+        assert len(read_request_head(json, elements=elements).inputs) == 1000
+
+
 def test_a_binary_request_is_read_from_its_first_bytes() -> None:
     json = binary()
     head = read_request_head(memoryview(json + b"abc"), len(json), len(json) + 8)

@@ -270,3 +270,9 @@ def test_requests_without_inputs_or_names_are_refused() -> None:
 def test_an_output_that_the_model_does_not_make() -> None:
     with pytest.raises(BadRequest, match="makes no output 'z'; it makes y"):
         write_arrays({"y": ARRAYS["FP32"]}, model="m", wanted=("z",))
+
+
+@pytest.mark.parametrize("field", [b"\x2a\x00", b"\x32\x00", b"\x22\x00", b"\x3a\x00", b"\x78\x01"])
+def test_a_message_is_not_stepped_through_field_by_field_for_ever(field: bytes) -> None:
+    with pytest.raises(BadRequest, match="more than 4096 fields"):
+        scan_request(b"\x0a\x01m" + field * 5000)

@@ -36,14 +36,12 @@ class RpcCall:
         message: the request, still encoded.
         metadata: headers, names in lower case; binary ones are left out. Where a name came twice, the first.
         left_s: seconds until the client's own deadline; None when it set none.
-        peer: address of the client, for logs.
     """
 
     method: str
     message: bytes
     metadata: Mapping[str, str]
     left_s: float | None
-    peer: str
 
 
 Handler: TypeAlias = Callable[[RpcCall], Awaitable[bytes]]
@@ -247,7 +245,7 @@ def _call(method: str, message: bytes, context: Any) -> RpcCall:
     # A deadline that a client did not set shows as one that is centuries away.
     left_s = context.time_remaining()
     far = left_s is None or not left_s < 1e8
-    return RpcCall(method, message, metadata, None if far else max(0.0, left_s), context.peer())
+    return RpcCall(method, message, metadata, None if far else max(0.0, left_s))
 
 
 def _grpc() -> Any:

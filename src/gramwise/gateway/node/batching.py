@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 from gramwise.gateway.oip.errors import BadRequest
 
 from .model import Model, Run
-from .runs import Done, Ending, Job, Key, run_together, shares, written
+from .runs import Done, Ending, Job, Key, Ran, run_together, shares, written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,10 @@ STALE_S = 5.0
 
 GONE = 499
 """Status of a request whose client has left; nobody sees it but the counters. As nginx has it."""
+
+LIGHT_BYTES = 16_384
+"""Outputs of up to this size become replies on the loop's thread: it is told of a run's end first, as waking it takes
+longer than such a reply. Larger ones are written on the slot's thread, so that the loop goes on."""
 
 SPARE_FRAC = 0.1
 """Part of the time until a deadline that is not spent on waiting for others: timers of a busy machine come late."""
@@ -130,7 +134,7 @@ class Slots:
             inputs: by name, checked.
             wanted: names of outputs.
             deadline_s: seconds from now by which it must have run; None for none.
-            write: makes the reply, on the slot's thread; None makes none.
+            write: makes the reply, on the slot's thread where outputs are large; None makes none.
             gone: whether nobody waits for the answer any more; asked before the run begins.
 
         Raises:
@@ -140,9 +144,13 @@ class Slots:
         end_s = math.inf if deadline_s is None else now_s + deadline_s
         job = Job(model, inputs, wanted, now_s, end_s, write, gone)
         self._admit(job, now_s)
-        self._groups.setdefault(job.key, deque()).append(job)
-        self.queued += 1
-        self._dispatch()
+        alone = not self._wait_s or not job.items
+        if self._free and not self._groups and alone and not gone():
+            self._start([job])
+        else:
+            self._groups.setdefault(job.key(), deque()).append(job)
+            self.queued += 1
+            self._dispatch()
         return await job.done
 
     def backlog_s(self) -> float:
@@ -193,9 +201,12 @@ class Slots:
                 return
             jobs = self._take(key, now_s)
             if jobs:
-                self._free -= 1
-                self.running += len(jobs)
-                self._work.put(jobs)
+                self._start(jobs)
+
+    def _start(self, jobs: list[Job]) -> None:
+        self._free -= 1
+        self.running += len(jobs)
+        self._work.put(jobs)
 
     def _next(self, now_s: float) -> tuple[float, Key]:
         """The group whose turn is first, and when that is."""
@@ -265,25 +276,32 @@ class Slots:
         while (jobs := self._work.get()) is not None:
             start_s = time.monotonic()
             ran = run_together(jobs)
-            cpu_s = sum(run.cpu_s for _, run in ran if isinstance(run, Run))
-            wall_s = sum(run.wall_s for _, run in ran if isinstance(run, Run))
+            rest_s = 0.0
             if self._rest_per_cpu_s:
-                time.sleep(cpu_s * self._rest_per_cpu_s)
-                wall_s += cpu_s * self._rest_per_cpu_s
-            # Waking the loop's thread takes about as long as writing a reply: so the two are done at a time.
-            self._loop.call_soon_threadsafe(_nothing)
-            ended = [written(each) for members, run in ran for each in shares(members, run, start_s)]
-            self._loop.call_soon_threadsafe(self._ended, jobs, ended, cpu_s, wall_s)
+                rest_s = sum(run.cpu_s for _, run in ran if isinstance(run, Run)) * self._rest_per_cpu_s
+                time.sleep(rest_s)
+            ended = None if all(_is_light(run) for _, run in ran) else _endings(ran, start_s)
+            self._loop.call_soon_threadsafe(self._ended, ran, ended, start_s, rest_s)
 
-    def _ended(self, jobs: list[Job], ended: list[Ending], cpu_s: float, wall_s: float) -> None:
-        now_s, model = time.monotonic(), jobs[0].model
-        items = sum(job.items for job in jobs)
-        self._promised_s -= sum(job.promised_s for job in jobs)
+    def _ended(self, ran: Ran, ended: list[Ending] | None, start_s: float, rest_s: float) -> None:
+        """A run is over; ``ended`` are its replies where they are written already."""
+        now_s, model = time.monotonic(), ran[0][0][0].model
+        if ended is None:
+            ended = _endings(ran, start_s)
+        wall_s = rest_s
+        for _, run in ran:
+            if isinstance(run, Run):
+                self.attributed_s += run.cpu_s
+                wall_s += run.wall_s
+        items = 0
+        for job, _ in ended:
+            self._promised_s -= job.promised_s
+            items += job.items
         if wall_s:
             self._paces.setdefault(model, Pace()).learn(wall_s, items, now_s)
-        self.attributed_s += cpu_s
         self._free += 1
-        self.running -= len(jobs)
+        self.running -= len(ended)
+        self._dispatch()
         for job, result in ended:
             if job.done.done():
                 continue
@@ -291,11 +309,21 @@ class Slots:
                 job.done.set_exception(result)
             else:
                 job.done.set_result(result)
-        self._dispatch()
 
 
-def _nothing() -> None:
-    """What the loop is woken for before there is something to do."""
+def _endings(ran: Ran, start_s: float) -> list[Ending]:
+    """What becomes of each request of a run that began at ``start_s``, its reply written."""
+    return [written(each) for members, run in ran for each in shares(members, run, start_s)]
+
+
+def _is_light(run: Run | BadRequest) -> bool:
+    """Whether replies of this run are soon written; text and lists of objects may be of any length."""
+    if isinstance(run, BadRequest):
+        return True
+    return sum(_NEVER_LIGHT if each.dtype.hasobject else each.nbytes for each in run.outputs) <= LIGHT_BYTES
+
+
+_NEVER_LIGHT = LIGHT_BYTES + 1
 
 
 def _rest(virtual_share: float | None, slots: int) -> float:

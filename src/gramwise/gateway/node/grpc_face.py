@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gramwise.gateway.access.tokens import shows
 from gramwise.gateway.oip.errors import BadRequest
 from gramwise.gateway.oip.grpc_tensors import read_arrays, write_arrays
-from gramwise.gateway.oip.head import LONGEST_ID, check_parameters
+from gramwise.gateway.oip.head import LONGEST_ID, Scalar, check_parameters
 from gramwise.gateway.oip.messages import decode, message
 from gramwise.gateway.oip.paths import checked_name
+from gramwise.gateway.oip.recent import LONGEST_BYTES, Recent
 from gramwise.gateway.oip.scan import read_parameters
+from gramwise.gateway.oip.tensors import Array, from_raw
 from gramwise.gateway.oip.told import RECEIPT, receipt
 from gramwise.gateway.rpc import RpcCall
 
@@ -48,6 +51,7 @@ class GrpcFace:
             "ModelMetadata": self._model_metadata,
             "ModelInfer": self._infer,
         }
+        self._forms: Recent[bytes, _Form] = Recent()
         self._responses = {name: message(f"{name}Response") for name in self._calls}
 
     async def answer(self, call: RpcCall) -> bytes:
@@ -65,12 +69,9 @@ class GrpcFace:
         with self._inference.room.held() as held:
             held.add(len(call.message))
             rest, raw = split(call.message)
-            request = decode("ModelInferRequest", rest)
-            if len(request.id) > LONGEST_ID:
-                raise BadRequest(
-                    400, f"an id of {len(request.id)} characters; at most {LONGEST_ID} are served"
-                )
-            return await self._inference.answer(_question(request, raw, call, arrival_s))
+            short = len(rest) <= LONGEST_BYTES
+            form = self._forms.get(rest, lambda: _Form.of(rest)) if short else _Form.of(rest)
+            return await self._inference.answer(_question(form, raw, call, arrival_s))
 
     async def _live(self, call: RpcCall, _: float) -> bytes:
         return self._write(call, live=True)
@@ -114,18 +115,64 @@ def _check(call: RpcCall, token: SecretStr) -> None:
         raise BadRequest(401, "this node wants its token: send the metadata 'authorization: Bearer TOKEN'")
 
 
-def _question(request: Any, raw: list[memoryview], call: RpcCall, arrival_s: float) -> Question[bytes]:
-    parameters = read_parameters(request.parameters)
-    check_parameters(parameters, "request")
+class _Form(NamedTuple):
+    """What a request says besides its raw tensors; clients say the same again and again.
+
+    Attributes:
+        request: as decoded.
+        model: its name, checked.
+        tensors: datatype and shape by name.
+        wanted: names of outputs.
+        parameters: of the request.
+        plain: whether nothing but raw tensors can follow: names that differ, and no typed contents.
+    """
+
+    request: Any
+    model: str
+    tensors: dict[str, tuple[str, tuple[int, ...]]]
+    wanted: list[str]
+    parameters: dict[str, Scalar]
+    plain: bool
+
+    @classmethod
+    def of(cls, rest: bytes) -> _Form:
+        """Raises BadRequest: 400, no message, or names and counts that cannot be."""
+        request = decode("ModelInferRequest", rest)
+        if len(request.id) > LONGEST_ID:
+            raise BadRequest(400, f"an id of {len(request.id)} characters; at most {LONGEST_ID} are served")
+        parameters = read_parameters(request.parameters)
+        check_parameters(parameters, "request")
+        tensors = {tensor.name: (tensor.datatype, tuple(tensor.shape)) for tensor in request.inputs}
+        plain = 0 < len(tensors) == len(request.inputs) and "" not in tensors
+        plain = plain and not any(tensor.contents.ListFields() for tensor in request.inputs)
+        model, wanted = checked_name(request.model_name, "model"), [each.name for each in request.outputs]
+        return cls(request, model, tensors, wanted, parameters, plain)
+
+    def arrays(self, raw: list[memoryview]) -> dict[str, Array]:
+        """The tensors, where ``raw`` are those behind it, or none.
+
+        Raises:
+            BadRequest: 400, they do not fit.
+        """
+        if self.plain and len(raw) == len(self.tensors):
+            with contextlib.suppress(BadRequest):  # said in full below
+                return {
+                    name: from_raw(data, *about)
+                    for (name, about), data in zip(self.tensors.items(), raw, strict=True)
+                }
+        return read_arrays(SplitRequest(self.request.inputs, raw) if raw else self.request)
+
+
+def _question(form: _Form, raw: list[memoryview], call: RpcCall, arrival_s: float) -> Question[bytes]:
     return Question(
-        model=checked_name(request.model_name, "model"),
-        version=request.model_version,
-        tensors={tensor.name: (tensor.datatype, tuple(tensor.shape)) for tensor in request.inputs},
-        wanted=[output.name for output in request.outputs],
-        parameters=parameters,
+        model=form.model,
+        version=form.request.model_version,
+        tensors=form.tensors,
+        wanted=form.wanted,
+        parameters=form.parameters,
         arrival_s=arrival_s,
-        decode=lambda: read_arrays(SplitRequest(request.inputs, raw) if raw else request),
-        write=lambda answer: _reply(answer, request.id),
+        decode=lambda: form.arrays(raw),
+        write=lambda answer: _reply(answer, form.request.id),
         limit_s=call.left_s,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -23,10 +23,12 @@ from gramwise.gateway.oip.metadata import (
     ready_body,
 )
 from gramwise.gateway.oip.paths import Route, route, wrong_method
+from gramwise.gateway.oip.recent import LONGEST_BYTES, Recent
 from gramwise.gateway.oip.tensors import read_tensors, write_reply
 from gramwise.gateway.web.exchange import JSON, Exchange
 
 from .inference import Answer, Inference, Question
+from .room import place
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -44,6 +46,12 @@ OPEN = frozenset({b"/v2/health/live", b"/v2/health/ready"})
 _MODELS = b"/v2/repository/models/"
 _TEXT = (b"content-type", CONTENT_TYPE)
 _BINARY = (b"content-type", b"application/octet-stream")
+
+_MOST_PLACED_BYTES = 8 << 20
+"""Longer bodies are taken in chunks, which the connection can hold back."""
+
+_DIGITS = 9
+"""Of the size of a head that is believed before it is checked."""
 
 _HEAVY_BYTES = 65_536
 """JSON tensors from this size on are read in a thread, so that the others' requests go on."""
@@ -70,6 +78,7 @@ class HttpFace:
     ) -> None:
         self._inference, self._usage, self._token = inference, usage, token
         self._most_body_bytes, self._most_json_bytes = most_body_bytes, most_json_bytes
+        self._forms: Recent[tuple[bytes, int], _Form] = Recent()
         self._plain: dict[bytes, Callable[[Exchange], None]] = {
             b"/metrics": self._metrics,
             b"/v2/gramwise/usage": self._tell_usage,
@@ -104,6 +113,19 @@ class HttpFace:
             else:
                 self._calls[found.call](exchange, found)
 
+    def place(self, exchange: Exchange) -> memoryview | None:
+        """Memory that a request's body is to be read into, its tensors aligned; None where chunks will do.
+
+        Only for those who may ask and only while there is room, as the body comes before the request is looked at.
+        """
+        nbytes = exchange.body.nbytes
+        size = exchange.headers.get(JSON_SIZE_HEADER, b"")
+        if nbytes is None or nbytes > min(_MOST_PLACED_BYTES, self._inference.room.left_bytes):
+            return None
+        if not size.isdigit() or len(size) > _DIGITS or not exchange.path.endswith(b"/infer"):
+            return None
+        return place(nbytes, int(size)) if self._may(exchange) else None
+
     def _may(self, exchange: Exchange) -> bool:
         return (
             self._token is None
@@ -118,8 +140,12 @@ class HttpFace:
         most_bytes = self._most_body_bytes if json_size is not None else self._most_json_bytes
         with self._inference.room.held() as held:
             body = await held.read(exchange.body, most_bytes, json_size)
-            head = read_request_head(body, json_size, len(body), elements=True)
-            question = _question(exchange, found, head, body, json_size, arrival_s)
+            if json_size is not None and json_size <= LONGEST_BYTES:
+                key = (bytes(body[:json_size]), len(body))
+                form = self._forms.get(key, lambda: _Form.of(body, json_size))
+            else:
+                form = _Form.of(body, json_size)
+            question = _question(exchange, found, form, body, json_size, arrival_s)
             reply, tensors = await self._inference.answer(question)
         if tensors:
             size = (JSON_SIZE_HEADER, b"%d" % len(reply))
@@ -168,20 +194,36 @@ class HttpFace:
         exchange.reply(200, [JSON], msgspec.json.encode(told))
 
 
+class _Form(NamedTuple):
+    """What a request's head says, with datatype and shape of its tensors and the names of wanted outputs drawn out."""
+
+    head: RequestHead
+    tensors: dict[str, tuple[str, list[int]]]
+    wanted: list[str]
+
+    @classmethod
+    def of(cls, body: bytes | memoryview, json_size: int | None) -> _Form:
+        """Raises what `read_request_head` does."""
+        head = read_request_head(body, json_size, len(body), elements=True)
+        tensors = {tensor.name: (tensor.datatype, tensor.shape) for tensor in head.inputs}
+        return cls(head, tensors, [output.name for output in head.outputs or ()])
+
+
 def _question(
     exchange: Exchange,
     found: Route,
-    head: RequestHead,
+    form: _Form,
     body: bytes | memoryview,
     json_size: int | None,
     arrival_s: float,
 ) -> Question[HttpReply]:
+    head = form.head
     binary = b"" if json_size is None else memoryview(body)[json_size:]
     return Question(
         model=found.model,
         version=found.version,
-        tensors={tensor.name: (tensor.datatype, tensor.shape) for tensor in head.inputs},
-        wanted=[output.name for output in head.outputs or ()],
+        tensors=form.tensors,
+        wanted=form.wanted,
         parameters=head.parameters,
         arrival_s=arrival_s,
         decode=lambda: read_tensors(head, binary),

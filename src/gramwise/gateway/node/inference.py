@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Reply = TypeVar("Reply")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What came of it.
 
@@ -45,7 +45,7 @@ class Answer:
     parameters: dict[str, Scalar] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question(Generic[Reply]):
     """A request, its tensors not yet decoded.
 
@@ -56,7 +56,7 @@ class Question(Generic[Reply]):
         parameters: of the request.
         arrival_s: when it came, by `time.monotonic`.
         decode: makes the arrays of the inputs.
-        write: makes the reply; called on another thread.
+        write: makes the reply; called on another thread where outputs are large.
         heavy: whether decoding takes long enough to be done in a thread.
         limit_s: seconds after arrival at which the client hangs up; None for none.
         gone: whether it has hung up.

@@ -93,6 +93,7 @@ class Model:
         self.inputs = _ports(self._session.get_inputs())
         self.outputs = _ports(self._session.get_outputs())
         firsts = {port.first for port in (*self.inputs.values(), *self.outputs.values())}
+        self._fitted: Mapping[str, tuple[str, Sequence[int]]] | None = None
         self._texts = [port.name for port in self.inputs.values() if port.datatype == "BYTES"]
         self.batches = len(firsts) == 1 and "" not in firsts
 
@@ -110,11 +111,13 @@ class Model:
         """See that inputs fit before anything of them is decoded.
 
         Args:
-            given: datatype and shape by name.
+            given: datatype and shape by name; not to be changed after.
 
         Raises:
             BadRequest: 400, one is missing, unknown, or of another datatype or shape.
         """
+        if given is self._fitted:  # a request like the last
+            return
         for name, (datatype, shape) in given.items():
             port = self.inputs.get(name)
             if port is None:
@@ -130,6 +133,7 @@ class Model:
         missing = [name for name in self.inputs if name not in given]
         if missing:
             raise BadRequest(400, f"input {missing[0]!r} of model {self.name!r} is missing")
+        self._fitted = given
 
     def wanted(self, names: Sequence[str] | None) -> tuple[str, ...]:
         """The outputs to make: those asked for, or all.

@@ -27,6 +27,11 @@ class Room:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes, self._taken_bytes = most_bytes, 0
 
+    @property
+    def left_bytes(self) -> int:
+        """How many more it may hold."""
+        return self._most_bytes - self._taken_bytes
+
     @contextlib.contextmanager
     def held(self) -> Iterator[Held]:
         """The bytes of one request, given back at the end."""
@@ -69,8 +74,13 @@ class Held:
         Raises:
             BadRequest: 413, longer than ``limit_bytes``; 429, no room.
         """
-        if body.nbytes is not None and body.nbytes > limit_bytes:
-            raise BadRequest(413, f"a body of {body.nbytes} bytes; at most {limit_bytes} are served here")
+        nbytes = body.nbytes
+        if nbytes is not None and nbytes > limit_bytes:
+            raise BadRequest(413, f"a body of {nbytes} bytes; at most {limit_bytes} are served here")
+        if nbytes is not None and body.left() is not None:
+            self.add(nbytes)
+            async for whole in body:
+                return whole
         chunks = []
         async for chunk in body:
             self.add(len(chunk))
@@ -80,10 +90,15 @@ class Held:
         return b"".join(chunks) if head_bytes is None else _aligned(chunks, self.nbytes, head_bytes)
 
 
+def place(nbytes: int, at: int) -> memoryview:
+    """Memory for a body whose byte ``at`` is aligned."""
+    spare = -at % ALIGNMENT_BYTES
+    return np.empty(spare + nbytes, np.uint8).data[spare:]
+
+
 def _aligned(chunks: Sequence[bytes], nbytes: int, at: int) -> memoryview:
     """The chunks in one piece whose byte ``at`` is aligned."""
-    spare = -at % ALIGNMENT_BYTES
-    whole = np.empty(spare + nbytes, np.uint8).data[spare:]
+    whole = place(nbytes, at)
     begin = 0
     for chunk in chunks:
         end = begin + len(chunk)

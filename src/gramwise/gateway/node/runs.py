@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gramwise.gateway.oip.errors import BadRequest
@@ -29,7 +29,7 @@ Key: TypeAlias = tuple[object, ...]
 """What requests must have in common to share a run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     """A request that ran.
 
@@ -57,12 +57,11 @@ class Job:
         inputs: by name, checked.
         wanted: names of outputs.
         arrival_s, deadline_s: of the monotonic clock; an infinite deadline is none.
-        write: makes the reply, on the slot's thread.
+        write: makes the reply.
         gone: whether nobody waits for the answer any more.
 
     Attributes:
         items: that it adds to a shared run; 0 where it may not share one.
-        key: what requests must have in common to share a run.
         promised_s: what its run is foreseen to take.
         done: what came of it.
     """
@@ -74,7 +73,6 @@ class Job:
         "gone",
         "inputs",
         "items",
-        "key",
         "model",
         "promised_s",
         "wanted",
@@ -94,15 +92,25 @@ class Job:
         self.model, self.inputs, self.wanted, self.write, self.gone = model, inputs, wanted, write, gone
         self.arrival_s, self.deadline_s, self.promised_s = arrival_s, deadline_s, 0.0
         self.items = _items(model, inputs)
-        self.key = _key(model, inputs, wanted) if self.items else (self,)
         self.done: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+
+    def key(self) -> Key:
+        """What requests must have in common to share a run."""
+        if not self.items:
+            return (self,)
+        alike = ((name, value.shape[1:], value.dtype.str) for name, value in sorted(self.inputs.items()))
+        return (self.model, self.wanted, *alike)
 
 
 Ending: TypeAlias = tuple[Job, Done | BadRequest]
 """A request and what came of it."""
 
 
-def run_together(jobs: list[Job]) -> list[tuple[list[Job], Run | BadRequest]]:
+Ran: TypeAlias = list[tuple[list[Job], Run | BadRequest]]
+"""Each group that ran, with its run or its refusal."""
+
+
+def run_together(jobs: list[Job]) -> Ran:
     """Run jobs as one, or one by one where that fails: each group that ran, with its run or its refusal."""
     first = jobs[0]
     try:
@@ -125,9 +133,10 @@ def written(ending: Ending) -> Ending:
     if job.write is None or isinstance(result, BadRequest):
         return ending
     try:
-        return job, replace(result, reply=job.write(result))
+        result.reply = job.write(result)
     except Exception as fault:  # noqa: BLE001 - a thread that dies would take its slot along
         return job, _refusal(fault)
+    return ending
 
 
 def _refusal(fault: Exception) -> BadRequest:
@@ -165,11 +174,3 @@ def _items(model: Model, inputs: Mapping[str, Array]) -> int:
         return 0
     counts = {value.shape[0] for value in inputs.values()}
     return int(counts.pop()) if len(counts) == 1 else 0
-
-
-def _key(model: Model, inputs: Mapping[str, Array], wanted: tuple[str, ...]) -> Key:
-    return (
-        model,
-        wanted,
-        *((name, value.shape[1:], value.dtype.str) for name, value in sorted(inputs.items())),
-    )

@@ -24,6 +24,7 @@ from .grpc_face import GrpcFace
 from .http_face import HttpFace
 from .inference import Inference
 from .measures import Measures
+from .metering import Metering, open_meter
 from .repository import Repository
 from .settings import Address, Settings
 from .tariff import tariff
@@ -97,6 +98,7 @@ class _Node:
         self.http: HttpServer | None = None
         self.grpc: RpcServer | None = None
         self.reloading: asyncio.Task[None] | None = None
+        self.metering: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         loop = asyncio.get_running_loop()
@@ -115,6 +117,10 @@ class _Node:
             most_held_bytes=self.settings.most_held_bytes,
         )
         self.usage = Usage(self.settings.node_name, prices, lambda: self.slots.attributed_s)
+        meter = await loop.run_in_executor(None, open_meter, self.settings)
+        if meter is not None:
+            self.usage.metering = Metering(meter, prices, self.usage.settle, stat=self.settings.stat)
+            self.metering = asyncio.create_task(self.usage.metering.run())
 
     async def listen(self) -> Listening:
         settings, tls = self.settings, self.settings.tls
@@ -126,7 +132,8 @@ class _Node:
             connections=settings.most_connections,
             in_flight=settings.most_connections,  # so that health can be asked however many requests wait
         )
-        self.http = HttpServer(face.answer, limits, ssl=None if tls is None else tls.server())
+        ssl = None if tls is None else tls.server()
+        self.http = HttpServer(face.answer, limits, ssl=ssl, place=face.place)
         http = await _listen(self.http, settings.http_address)
         grpc = settings.grpc_address and await self._listen_grpc(settings.grpc_address, tls)
         return Listening(http, grpc, tuple(self.repository.names()))
@@ -157,6 +164,8 @@ class _Node:
 
     async def end(self) -> None:
         """Refuse what is new, let what runs end, and stop."""
+        if self.metering is not None:
+            self.metering.cancel()
         limit_s = self.settings.drain_limit_s
         self.inference.draining = True
         self.slots.hurry()

@@ -6,15 +6,16 @@ Source: Open Inference Protocol gRPC: either every tensor in ``raw_..._contents`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from . import wire
 from .datatypes import datatype, elements, name_of
 from .errors import BadRequest
 from .head import MOST_TENSORS, Scalar
-from .messages import message
-from .scan import parameters_bytes
+from .scan import RAW_OUTPUTS
 from .tensors import Array, from_raw, to_raw
 
 CONTENTS = {
@@ -32,6 +33,8 @@ CONTENTS = {
     "BYTES": "bytes_contents",
 }
 """Field of InferTensorContents that holds a datatype; FP16 and BF16 exist raw only."""
+
+_RAW_KEY = bytes((RAW_OUTPUTS << 3 | 2,))
 
 
 def read_arrays(request: Any) -> dict[str, Array]:
@@ -88,15 +91,25 @@ def write_arrays(
     Raises:
         BadRequest: 400, an output is asked for that the model does not make.
     """
-    reply = message("ModelInferResponse")(model_name=model, model_version=version, id=id)
+    heads, tail = [wire.text(1, model), wire.text(2, version), wire.text(3, id)], list[bytes | memoryview]()
     for name in wanted or tuple(outputs):
         if name not in outputs:
             raise BadRequest(400, f"the model makes no output {name[:40]!r}; it makes {', '.join(outputs)}")
         array = outputs[name]
-        reply.outputs.add(name=name, datatype=name_of(array.dtype), shape=array.shape)
-        reply.raw_output_contents.append(bytes(to_raw(array)))
-    serialised: bytes = reply.SerializeToString()
-    return serialised + parameters_bytes(parameters) if parameters else serialised
+        head, straight = _output(name, array.dtype, array.shape)
+        heads.append(head)
+        raw = array.data if straight and array.flags.c_contiguous else to_raw(array)
+        tail += _RAW_KEY, wire.varint(raw.nbytes if isinstance(raw, memoryview) else len(raw)), raw
+    if parameters:
+        tail.append(wire.parameters(parameters))
+    return b"".join((*heads, *tail))
+
+
+@lru_cache(maxsize=256)
+def _output(name: str, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> tuple[bytes, bool]:
+    """The field of an output, and whether the array's memory is its binary form where it lies row by row."""
+    kind = name_of(dtype)
+    return wire.tensor(5, name, kind, shape), kind != "BYTES" and dtype.str[0] in "<|"
 
 
 def _from_contents(tensor: Any, shape: tuple[int, ...]) -> Array:

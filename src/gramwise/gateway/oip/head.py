@@ -9,8 +9,9 @@ Source: Open Inference Protocol REST; `binary_data_size`, `binary_data`, `binary
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -53,7 +54,29 @@ class TensorHead(msgspec.Struct):
         return size if type(size) is int else None
 
 
-class FlatHead(TensorHead):
+class _Left(threading.local):
+    """Tensors that a large body may still name while it is decoded."""
+
+    tensors = 0
+
+    def take(self) -> None:
+        """One is read."""
+        self.tensors -= 1
+        if self.tensors < 0:
+            raise ValueError(f"more than {MOST_TENSORS} inputs or outputs")
+
+
+_left = _Left()
+
+
+class LargeHead(TensorHead):
+    """An input of a large body: decoding ends where there are too many, not after the last of millions."""
+
+    def __post_init__(self) -> None:
+        _left.take()
+
+
+class FlatHead(LargeHead):
     """A tensor whose elements were read along with the head, as numbers with a fraction."""
 
     data: list[float] = []  # type: ignore[assignment]
@@ -64,6 +87,13 @@ class OutputHead(msgspec.Struct):
 
     name: str
     parameters: dict[str, Scalar] | None = None
+
+
+class LargeOutputHead(OutputHead):
+    """As `LargeHead`."""
+
+    def __post_init__(self) -> None:
+        _left.take()
 
 
 class RequestHead(msgspec.Struct):
@@ -111,7 +141,14 @@ class RequestHead(msgspec.Struct):
             )
 
 
-class FlatRequestHead(RequestHead):
+class LargeRequestHead(RequestHead):
+    """Head of a request whose JSON is large."""
+
+    inputs: list[LargeHead]  # type: ignore[assignment]
+    outputs: list[LargeOutputHead] | None = None  # type: ignore[assignment]
+
+
+class FlatRequestHead(LargeRequestHead):
     """Head of a request that was read with its elements."""
 
     inputs: list[FlatHead]  # type: ignore[assignment]
@@ -129,6 +166,7 @@ class ReplyHead(msgspec.Struct):
 
 _Head = TypeVar("_Head", RequestHead, ReplyHead)
 _REQUEST = msgspec.json.Decoder(RequestHead)
+_LARGE = cast("msgspec.json.Decoder[RequestHead]", msgspec.json.Decoder(LargeRequestHead))
 _FLAT = msgspec.json.Decoder(FlatRequestHead)
 _REPLY = msgspec.json.Decoder(ReplyHead)
 
@@ -173,7 +211,10 @@ def read_request_head(
     """
     head = _flat(data) if elements and json_size is None else None
     if head is None:
-        head = _decode(_REQUEST, data, json_size, "request", 400)
+        decoder = _REQUEST
+        if (len(data) if json_size is None else json_size) > _LARGE_BYTES:
+            decoder, _left.tensors = _LARGE, MOST_TENSORS
+        head = _decode(decoder, data, json_size, "request", 400)
     if head.id is not None and len(head.id) > LONGEST_ID:
         raise BadRequest(400, f"an id of {len(head.id)} characters; at most {LONGEST_ID} are served")
     check_parameters(head.parameters, "request")
@@ -274,6 +315,7 @@ def _flat(data: bytes | bytearray | memoryview) -> RequestHead | None:
         return None
     try:
         _check_text(data)
+        _left.tensors = MOST_TENSORS
         head = _FLAT.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None

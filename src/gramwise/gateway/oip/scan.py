@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from . import wire
 from .datatypes import MOST_DIMENSIONS
 from .errors import BadRequest
 from .head import LONGEST_ID, MOST_PARAMETERS, MOST_TENSORS, Scalar
-from .messages import decode, message
+from .messages import decode
 from .paths import checked_name
 
 RAW_INPUTS = 7
@@ -24,6 +25,11 @@ RAW_OUTPUTS = 6
 """Fields of the raw tensors in ModelInferRequest and in ModelInferResponse."""
 
 _TRUNCATED = "not a protobuf message: it ends inside a field"
+
+
+MOST_FIELDS = 4 * MOST_TENSORS
+"""Of a message, its inputs, outputs, parameters and raw tensors counted one by one: each is stepped over here, and a
+message of two-byte fields would keep everybody else waiting for a minute."""
 
 
 class Scanned(NamedTuple):
@@ -104,27 +110,12 @@ def parameters_bytes(values: Mapping[str, Scalar]) -> bytes:
     Raises:
         ValueError: a whole number beyond 64 bits.
     """
-    holder = message("Parameters")()
-    for name, value in values.items():
-        entry = holder.parameters[name]
-        if isinstance(value, bool):
-            entry.bool_param = value
-        elif isinstance(value, float):
-            entry.double_param = value
-        elif isinstance(value, str):
-            entry.string_param = value
-        elif value < 2**63:
-            entry.int64_param = value
-        else:
-            entry.uint64_param = value
-    appended: bytes = holder.SerializeToString()
-    return appended
+    return wire.parameters(values)
 
 
 def model_bytes(model: str, version: str = "") -> bytes:
     """A model's name and version as fields to append to a serialised request, in the place of those in it."""
-    name, number = model.encode(), version.encode()
-    return b"\x0a%b%b\x12%b%b" % (_varint_bytes(len(name)), name, _varint_bytes(len(number)), number)
+    return wire.delimited(1, model.encode()) + wire.delimited(2, version.encode())
 
 
 def without_raw(whole: bytes, field: int) -> tuple[bytes, int]:
@@ -135,12 +126,16 @@ def without_raw(whole: bytes, field: int) -> tuple[bytes, int]:
         field: number of the raw tensors' field.
 
     Raises:
-        BadRequest: 400, bytes that are no message.
+        BadRequest: 400, bytes that are no message, or one of more fields than any request has.
     """
     kept = []
     at = start = raw_bytes = 0
     end = len(whole)
+    left = MOST_FIELDS
     while at < end:
+        left -= 1
+        if left < 0:
+            raise BadRequest(400, f"a message of more than {MOST_FIELDS} fields")
         begin = at
         key, at = _varint(whole, at)
         wire = key & 7
@@ -177,15 +172,6 @@ def _varint(whole: bytes, at: int) -> tuple[int, int]:
     except IndexError:
         raise BadRequest(400, _TRUNCATED) from None
     raise BadRequest(400, "not a protobuf message: a number of more than ten bytes")
-
-
-def _varint_bytes(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
 
 
 def _shape(sizes: Any) -> tuple[int, ...]:

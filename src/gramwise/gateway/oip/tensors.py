@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -79,12 +80,19 @@ def from_raw(data: bytes | memoryview, kind_name: str, shape: Sequence[int]) -> 
     Raises:
         BadRequest: 400, the bytes do not fit.
     """
-    kind = _servable(kind_name)
-    if kind.item_bytes is None:
+    dtype, nbytes = _layout(kind_name, tuple(shape))
+    if nbytes is None:
         return _shaped(np.array(_split(memoryview(data)), dtype=object), shape)
-    if len(data) != elements(shape) * kind.item_bytes:
-        raise BadRequest(400, f"{len(data)} bytes, and its shape makes {elements(shape) * kind.item_bytes}")
-    return np.frombuffer(data, dtype=kind.numpy).reshape(shape)
+    if len(data) != nbytes:
+        raise BadRequest(400, f"{len(data)} bytes, and its shape makes {nbytes}")
+    return np.frombuffer(data, dtype=dtype).reshape(shape)
+
+
+@lru_cache(maxsize=256)
+def _layout(kind_name: str, shape: tuple[int, ...]) -> tuple[str | None, int | None]:
+    """NumPy type and bytes of a tensor; no bytes where its shape does not tell them."""
+    kind = _servable(kind_name)
+    return kind.numpy, None if kind.item_bytes is None else elements(shape) * kind.item_bytes
 
 
 def to_raw(array: Array) -> bytes | memoryview:

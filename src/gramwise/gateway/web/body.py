@@ -28,7 +28,8 @@ class Source(Protocol):
 class Body:
     """Bytes that arrive, as an asynchronous iterator of chunks; the connection is held back while nobody reads.
 
-    Chunks are handed on as they came from the network, never joined or copied.
+    Chunks are handed on as they came from the network, never joined or copied. A body that has a place (`put_into`)
+    is one chunk, which comes when it is complete.
 
     Attributes:
         nbytes: declared length; None for a chunked body.
@@ -42,6 +43,7 @@ class Body:
         "_held",
         "_kept",
         "_past",
+        "_place",
         "_source",
         "_started",
         "_unread_bytes",
@@ -58,6 +60,7 @@ class Body:
         self.complete = False
         self._waiting: deque[bytes] = deque()
         self._past: list[bytes] = []
+        self._place: memoryview | None = None
         self._kept = self._held = self._started = False
         self._unread_bytes = 0
         self._fault: Exception | None = None
@@ -68,6 +71,18 @@ class Body:
     def whole(self) -> deque[bytes] | None:
         """The chunks, when all have arrived and none has been read: look, do not change. Otherwise None."""
         return self._waiting if self.complete and not self._started else None
+
+    def put_into(self, place: memoryview) -> None:
+        """Gather the body in one piece of memory. The connection's side, before the first byte.
+
+        Args:
+            place: of the declared length.
+        """
+        self._place = place
+
+    def left(self) -> memoryview | None:
+        """What is still to be filled of the body's place; None where it has none."""
+        return None if self._place is None else self._place[self.received_bytes :]
 
     def keep(self) -> None:
         """From now on chunks that were read stay, for `rewind`. To be called before the first is read.
@@ -144,6 +159,10 @@ class Body:
     def feed(self, chunk: bytes) -> None:
         """The connection's side: bytes came."""
         size = len(chunk)
+        if self._place is not None:
+            self._place[self.received_bytes : self.received_bytes + size] = chunk
+            self.received_bytes += size
+            return
         self._waiting.append(chunk)
         self.received_bytes += size
         self._unread_bytes += size
@@ -156,6 +175,9 @@ class Body:
     def finish(self) -> None:
         """The connection's side: that was all. What the connection brings next is no longer this body's concern."""
         self.complete = True
+        if self._place is not None:
+            self._waiting.append(self._place)  # type: ignore[arg-type] # read like bytes
+            self._unread_bytes += self.received_bytes
         if self._held:
             self._held = False
             self._source.resume_body()

@@ -133,6 +133,10 @@ class Connection(Messages):
         exchange = Exchange(self, method, target, headers, self.peer, body, self.since_s, http10, stays)
         server.requests += 1
         if self._current is None:
+            if nbytes and server.place is not None:
+                place = server.place(exchange)
+                if place is not None:
+                    body.put_into(place)
             self._start(exchange)
         else:
             self._queue.append(exchange)

@@ -136,6 +136,23 @@ class Messages(asyncio.Protocol):
         self.on_message_complete()
         return more
 
+    def place(self) -> memoryview | None:
+        """Where the next bytes belong, if they are a body's that has a place (`Body.put_into`)."""
+        body = self.body
+        if body is None or self._deaf or not self._past_parser_bytes:
+            return None
+        return body.left()
+
+    def placed(self, nbytes: int) -> None:
+        """Bytes from the peer were written to where `place` said."""
+        self.since_s = self.loop.time()
+        if self.body is not None:
+            self.body.received_bytes += nbytes
+            self._past_parser_bytes -= nbytes
+            if not self._past_parser_bytes:
+                self._parser = self._make(self)
+                self.on_message_complete()
+
     def _watch_framing(self, fed_bytes: int, body_bytes: int) -> None:
         """A chunk of one byte takes six; far more framing than that is padding that no limit on bodies would see."""
         self._fed_bytes += fed_bytes

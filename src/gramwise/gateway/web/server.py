@@ -19,6 +19,7 @@ from .connection import Connection
 from .exchange import Exchange, Headers
 from .limits import Limits
 from .parsing import tools
+from .place import IntoPlace
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[None]]
 """Answers one exchange. What it raises is answered for it: `BadRequest` as it says, anything else as 500."""
@@ -35,6 +36,8 @@ class HttpServer:
         limits: what clients are granted.
         ssl: context for TLS; None serves plain HTTP.
         headers: sent with every answer.
+        place: names the memory that a request's body is to be read into; called when its head is read and its body's
+            length is declared. None, or a place of None, hands on chunks as they come.
 
     Attributes:
         in_flight: requests in handlers now.
@@ -49,8 +52,9 @@ class HttpServer:
         limits: Limits | None = None,
         ssl: tls.SSLContext | None = None,
         headers: Headers = (),
+        place: Callable[[Exchange], memoryview | None] | None = None,
     ) -> None:
-        self.handler, self.limits = handler, limits or Limits()
+        self.handler, self.limits, self.place = handler, limits or Limits(), place
         self.in_flight = self.requests = self.refused = 0
         self.connections: set[Connection] = set()
         self.draining = False
@@ -83,7 +87,7 @@ class HttpServer:
         tools()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self, loop),
+            lambda: Connection(self, loop) if self.place is None else IntoPlace(Connection(self, loop)),
             host,
             port,
             ssl=self._ssl,
