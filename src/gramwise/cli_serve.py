@@ -149,7 +149,10 @@ def _tell(document: dict[str, Any], as_json: bool) -> None:
             print(f"{name:<8} {value}", flush=True)
 
 
-Policy = Annotated[str, typer.Option(help="Decides where each request goes.")]
+Policy = Annotated[
+    str | None,
+    typer.Option(help="Decides where each request goes.", show_default="fractions; grams with --plan"),
+]
 Intensity = Annotated[
     str, typer.Option(help="Where intensities come from: annual, trace:DIR, or a provider's name.")
 ]
@@ -178,7 +181,7 @@ def serve(
     listen: Listen = "127.0.0.1:8080",
     grpc: Grpc = None,
     control: Control = "127.0.0.1:0",
-    policy: Policy = "grams",
+    policy: Policy = None,
     plan: PlanFile = None,
     intensity: Intensity = "annual",
     keys: Annotated[
@@ -243,7 +246,7 @@ def up(
     listen: Listen = "127.0.0.1:0",
     grpc: Grpc = "127.0.0.1:0",
     control: Control = "127.0.0.1:0",
-    policy: Policy = "grams",
+    policy: Policy = None,
     plan: PlanFile = None,
     intensity: Intensity = "annual",
     ledger: LedgerUrl = None,

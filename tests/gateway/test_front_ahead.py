@@ -18,7 +18,7 @@ from front_rig import FakeNode, as_json, ask, binary, rows_of, run, running
 
 from gramwise.core.errors import ConfigError
 from gramwise.core.series import Series
-from gramwise.gateway.front.guiding import Demand, Guiding
+from gramwise.gateway.front.guiding import MOST_FLOWS, Demand, Guiding
 
 
 def stage(node: str, first: int, inputs: list[str], outputs: list[str]) -> dict[str, Any]:
@@ -133,13 +133,15 @@ def test_shares_fill_the_cleanest_node_and_no_more_than_that(tmp_path: Path) -> 
             room_per_s = 0.8 * 4 / took_s
             gateway._desk.demand = guiding.demand
             await ask(client, binary())
-            (key,) = guiding.demand._counts
-            guiding.demand.per_s[key] = 1.5 * room_per_s
+            (key,) = guiding.demand.flows
+            guiding.demand.flows[key].per_s = 1.5 * room_per_s
+            # A fake node's hand-over is no work: what counts here are its inferences.
+            gateway.fleet.peers["clean"].way_s = gateway.fleet.peers["dirty"].way_s = np.inf
             assert await guiding.plan()
             guidance = world.snapshot(gateway.clock.now_s()).guidance
             assert guidance is not None
             share = guidance.fractions[key]
-            assert share[0] == pytest.approx(1 / (1.5 * 0.95), abs=0.02), "as much as fits"
+            assert share[0] == pytest.approx(1 / 1.5, abs=0.02), "as much as fits"
             assert share.sum() == pytest.approx(1.0)
 
     run(test)
@@ -150,12 +152,33 @@ def test_demand_is_a_mean_of_what_came() -> None:
 
     demand = Demand()
     request = Request(id="1", seq=0, draw=0.5, model="m", arrival_s=0.0, deadline_s=2.0, count=30)
-    demand.came(request)
-    demand.settle(10.0)
+    for _ in range(10):
+        demand.came(request)
+    assert demand.settle(10.0), "nobody had asked before"
     (stream,) = demand.streams()
-    assert (stream.deadline_s, demand.per_s[stream.key]) == (2.0, 3.0)
-    demand.settle(60.0)
-    assert demand.per_s[stream.key] == pytest.approx(3.0 / np.e)
+    flow = demand.flows[stream.key]
+    assert (stream.deadline_s, flow.per_s, demand.count) == (2.0, 30.0, pytest.approx(30.0))
+    for _ in range(8):
+        demand.came(request)
+    assert not demand.settle(10.0), "chance"
+    assert flow.per_s == pytest.approx((30.0 * np.exp(-1 / 6) + 24.0) / (np.exp(-1 / 6) + 1.0))
+    for _ in range(60):
+        demand.came(request)
+    assert demand.settle(10.0), "that is another demand"
+    assert flow.per_s == 180.0, "and what was before is forgotten"
+
+
+def test_classes_that_are_not_asked_for_are_forgotten_and_a_client_cannot_make_any_number() -> None:
+    from gramwise.core.decision import Request
+
+    demand = Demand()
+    for i in range(2 * MOST_FLOWS):
+        demand.came(Request(id="1", seq=0, draw=0.5, model="m", arrival_s=0.0, accuracy_floor_frac=i / 1e4))
+    assert len(demand.flows) == MOST_FLOWS
+    demand.settle(1.0)
+    for _ in range(100):
+        demand.settle(60.0)
+    assert not demand.flows
 
 
 def test_a_provider_that_is_away_stops_no_request(tmp_path: Path) -> None:
@@ -179,5 +202,26 @@ def test_a_provider_that_is_away_stops_no_request(tmp_path: Path) -> None:
             (row,) = rows_of(gateway)
             assert 0.0 < row["intensity_g_per_kwh"] < 100.0, "France's annual mean"
             assert gateway.fleet.now.places.grid("one").age_s > 86_400  # type: ignore[union-attr]
+
+    run(test)
+
+
+def test_a_shape_that_lies_is_no_demand(tmp_path: Path) -> None:
+    pytest.importorskip("scipy", reason="plans are solved with the plan extra")
+    lie = json.dumps(
+        {"inputs": [{"name": "x", "datatype": "FP32", "shape": [2**60, 2], "data": [1.0]}]}
+    ).encode()
+
+    async def test() -> None:
+        node = FakeNode()
+        async with running(tmp_path, {"one": node}) as (gateway, client, _):
+            node.mode = "status 400"
+            assert (await ask(client, ([], lie)))[0] == 400
+            demand = gateway._desk.demand
+            assert demand is not None
+            assert not sum(flow.came for flow in demand.flows.values())
+            node.mode = "ok"
+            assert (await ask(client, as_json(3)))[0] == 200
+            assert sum(flow.came for flow in demand.flows.values()) == 3
 
     run(test)

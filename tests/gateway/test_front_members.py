@@ -20,7 +20,7 @@ from front_rig import SIZE, FakeNode, as_json, ask, binary, rows_of, run, runnin
 from gramwise.core.decision import PlanTable, Snapshot, columns
 from gramwise.core.errors import ConfigError
 from gramwise.core.machines import Device, Node
-from gramwise.gateway.front.busyworld import BusyWorld
+from gramwise.gateway.front.busyworld import BusyWorld, Drift
 from gramwise.gateway.front.settings import Settings
 from gramwise.gateway.web.client import Upstream
 from gramwise.runtime.world import Grid, World
@@ -102,6 +102,39 @@ def test_a_scenario_is_read_anew_without_losing_a_request(tmp_path: Path) -> Non
             await gateway.reload()
             assert (await ask(client, binary()))[0] == 200, "what was in force stays so"
         await new.stop()
+
+    run(test)
+
+
+def test_a_new_world_knows_what_is_under_way_at_nodes_that_stay(tmp_path: Path) -> None:
+    async def test() -> None:
+        stays, goes, comes = FakeNode(), FakeNode(), FakeNode()
+        await comes.start()
+        async with running(tmp_path, {"goes": goes, "stays": stays}, poll_s=5.0) as (gateway, client, _):
+            for node in (goes, stays):
+                node.busy_s = 0.6
+            first = asyncio.create_task(ask(client, binary()))
+            await until(lambda: bool(goes.asked))
+            gateway.fleet.peers["goes"].out("for the test")
+            gateway.fleet.now.world.lost("goes")
+            second = asyncio.create_task(ask(client, binary()))
+            await until(lambda: bool(stays.asked))
+            before_s = gateway.fleet.now.world.snapshot(gateway.clock.now_s()).mean_s.item(1)
+            file = tmp_path / "scenario.toml"
+            file.write_text(scenario_text({"comes": comes.address, "stays": stays.address}), "utf-8")
+            await gateway.reload()
+            world = gateway.fleet.now.world
+            snapshot = world.snapshot(gateway.clock.now_s())
+            assert (snapshot.nodes, snapshot.queued.tolist()) == (("comes", "stays"), [0, 1])
+            assert snapshot.intensity_g_per_kwh.tolist() == [100.0, 200.0], "each node's own"
+            assert snapshot.mean_s[1] == before_s
+            assert {(await asked)[0] for asked in (first, second)} == {200}
+            snapshot = world.snapshot(gateway.clock.now_s())
+            assert snapshot.queued.tolist() == [0, 0], (
+                "it hears of the end of what it took over, and of nothing else"
+            )
+            assert snapshot.mean_s[1] > before_s + 0.1, "and of the time that it took"
+        await comes.stop()
 
     run(test)
 
@@ -257,6 +290,32 @@ def test_the_quick_world_says_what_the_plain_one_says() -> None:
                 np.testing.assert_array_equal(a, b, err_msg=field.name)
             elif field.name not in ("version", "plans"):
                 assert a == b, field.name
+
+
+def test_drift_counts_the_time_for_which_a_node_is_busy_and_no_waiting() -> None:
+    one = Drift(slots=1)
+    one.begin("a", 0.1, 0.0)
+    one.begin("b", 0.1, 0.05)
+    one.begin("c", 0.1, 0.05)
+    one.end("a", 0.2, done=True)
+    one.end("b", 0.4, done=True)
+    assert (one.took_s, one.count) == (pytest.approx(0.4), 2)
+    one.end(
+        "c", 0.5, done=False
+    )  # the node died of it: it held its slot, and says nothing of what requests take
+    one.begin("d", 0.1, 1.0)
+    one.end("d", 1.2, done=True)
+    assert (one.took_s, one.predicted_s, one.count) == (pytest.approx(0.6), pytest.approx(0.3), 3)
+    two = Drift(slots=2)
+    for name, begin_s in (("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.1)):
+        two.begin(name, 1.0, begin_s)
+    for name, end_s in (("a", 1.0), ("b", 1.5), ("c", 2.0), ("d", 2.5)):
+        two.end(name, end_s, done=True)
+    assert two.took_s == pytest.approx(1.0 + 1.5 + 1.0 + 1.0)
+    two.forget()
+    assert (two.took_s, two.count) == (0.0, 0)
+    two.end("nobody", 3.0, done=True)
+    assert two.count == 0
 
 
 def test_a_node_that_is_spoken_to_over_grpc_answers_http_clients_and_the_other_way_round(

@@ -10,10 +10,17 @@ Source of the naming rules: Prometheus documentation, "Metric and label naming" 
 from __future__ import annotations
 
 import importlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from gramwise.core.errors import SourceUnavailable
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 MOST_SERIES = 1000
 """Label sets of one metric."""
@@ -104,6 +111,7 @@ class Metrics:
     def __init__(self) -> None:
         try:
             self._library = importlib.import_module("prometheus_client")
+            self._core = importlib.import_module("prometheus_client.core")
         except ImportError as fault:
             raise SourceUnavailable(
                 "metrics need prometheus-client, which is not installed. Run: pip install 'gramwise[serve]'"
@@ -125,13 +133,69 @@ class Metrics:
         return bytes(self._library.generate_latest(self._registry))
 
     def _make(self, name: str, metric: Metric) -> Any:
-        kinds = {
-            "counter": self._library.Counter,
-            "gauge": self._library.Gauge,
-            "histogram": self._library.Histogram,
-        }
-        more = {"buckets": metric.buckets} if metric.buckets else {}
-        return kinds[metric.kind](name, metric.help, metric.labels, registry=self._registry, **more)
+        if metric.kind == "histogram":
+            histogram = _Histogram(self._core.HistogramMetricFamily, name, metric)
+            self._registry.register(histogram)
+            return histogram
+        kind = self._library.Counter if metric.kind == "counter" else self._library.Gauge
+        return kind(name, metric.help, metric.labels, registry=self._registry)
+
+
+class Bins:
+    """One series of a histogram.
+
+    Args:
+        bounds: upper bounds of its buckets, rising.
+    """
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: npt.NDArray[np.float64]) -> None:
+        self._bounds, self.counts, self.total = bounds, np.zeros(len(bounds) + 1, dtype=np.int64), 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.observe_all((value,))
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Count many values at once, which takes a fraction of the time."""
+        self.counts += np.bincount(np.searchsorted(self._bounds, values), minlength=len(self.counts))
+        self.total += math.fsum(values)
+
+
+class _Histogram:
+    """A histogram of prometheus_client's registry, whose series can count many values at once.
+
+    Args:
+        family: prometheus_client's ``HistogramMetricFamily``, which the registry asks for.
+        name, metric: what it is.
+    """
+
+    def __init__(self, family: Any, name: str, metric: Metric) -> None:
+        self._family, self._name, self._metric = family, name, metric
+        self._bounds = np.array(metric.buckets)
+        self._texts = [*map(str, metric.buckets), "+Inf"]
+        self._bins: dict[tuple[str, ...], Bins] = {}
+
+    def labels(self, *labels: str) -> Bins:
+        """The series of these label values."""
+        return self._bins.setdefault(labels, Bins(self._bounds))
+
+    def remove(self, *labels: str) -> None:
+        """Take a series away."""
+        del self._bins[labels]
+
+    def describe(self) -> list[Any]:
+        """What the registry asks at registration."""
+        return [self._family(self._name, self._metric.help, labels=self._metric.labels)]
+
+    def collect(self) -> list[Any]:
+        """What the registry asks for the text."""
+        (family,) = self.describe()
+        for labels, bins in list(self._bins.items()):
+            counts = np.cumsum(bins.counts).tolist()
+            family.add_metric(labels, list(zip(self._texts, counts, strict=True)), sum_value=bins.total)
+        return [family]
 
 
 class Family:

@@ -13,20 +13,22 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
 
 from gramwise.core.clock import Clock
-from gramwise.core.decision import Cost, Decision, Outcome, Request, Stage
+from gramwise.core.decision import Cost, Decision, Outcome, PlanTable, Request, Stage
 from gramwise.core.errors import Infeasible, NodeLost
 from gramwise.core.machines import Node
 from gramwise.core.protocols import Executor, Policy, Ran
 from gramwise.core.quantity import Method, Quantity, weakest
+from gramwise.core.quick import quick
 from gramwise.core.units import carbon_g
 from gramwise.runtime.chain import Chain, Network, Route
 from gramwise.runtime.world import World
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 MAX_ATTEMPTS = 2
@@ -39,8 +41,25 @@ NODES_JOINED = ">"
 _ROUTES = 64
 """Split plans whose routes are kept; a fleet has a handful."""
 
+_Errand: TypeAlias = tuple[str, str, float, float, bool]
+"""Of a row that is not split: node, the executor's name of the variant, seconds a request and seconds an inference, and
+whether a declared link delays it."""
+
 SNAPSHOT_TIMES = 10_000
 """Newest times kept of building snapshots, for reports."""
+
+
+class Declined(NodeLost):
+    """A node that lives has no time for one request: it stays in service, and another is tried.
+
+    Args:
+        node: that declined.
+        sentence: its own.
+    """
+
+    def __init__(self, node: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.node = node
 
 
 class Joules(Protocol):
@@ -66,6 +85,7 @@ class Part(NamedTuple):
     energy: Quantity | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """An outcome with what the client asked for, what each stage took, and the decision behind it."""
@@ -114,6 +134,8 @@ class Engine:
         self._links = {node.name: node for node in world.nodes}
         self._network, self._answers = network or Network(), answers or {}
         self._routes: dict[int, Route] = {}
+        self._table: PlanTable | None = None
+        self._errands: dict[int, _Errand] = {}
         self.snapshot_times_s: deque[float] = deque(maxlen=SNAPSHOT_TIMES)
         self.waiting: dict[str, Request] = {}
         """Requests that are put off at this moment, by id: what a planner has still to place."""
@@ -126,8 +148,9 @@ class Engine:
         was last taken up, since nobody waits for it before that. What was tried once is not put off any more.
         """
         decision_s, attempts, asked, deferred_s = 0.0, 0, request, 0.0
+        without: str | None = None
         while True:
-            decision, fallback, took_s = self.decide(asked)
+            decision, fallback, took_s = self.decide(asked, without)
             decision_s += took_s
             if (
                 decision.start_s is not None
@@ -146,8 +169,9 @@ class Engine:
             attempts += 1
             try:
                 ran, parts = await self._run(decision, inputs)
-            except NodeLost:
+            except NodeLost as fault:
                 self._notice_the_dead()
+                without = fault.node if isinstance(fault, Declined) else None
                 if attempts < MAX_ATTEMPTS:
                     asked = self._hurried(request, deferred_s)
                     continue
@@ -192,10 +216,18 @@ class Engine:
         left_s = request.deadline_s - (self.clock.now_s() - request.arrival_s - deferred_s)
         return dataclasses.replace(request, deadline_s=max(0.0, left_s))
 
-    def decide(self, request: Request) -> tuple[Decision, bool, float]:
-        """The decision, whether it is the fallback's, and the seconds it took, the snapshot not included."""
+    def decide(self, request: Request, without: str | None = None) -> tuple[Decision, bool, float]:
+        """The decision, whether it is the fallback's, and the seconds it took, the snapshot not included.
+
+        Args:
+            request: to be decided on.
+            without: node that has declined it.
+        """
         begin_s = time.perf_counter()
         snapshot = self.world.snapshot(self.clock.now_s())
+        if without is not None:
+            others = snapshot.alive & np.array([name != without for name in snapshot.nodes])
+            snapshot = dataclasses.replace(snapshot, alive=others)
         start_s = time.perf_counter()
         decision = self.policy.decide(request, snapshot)
         fallback = decision.row < 0 and decision.start_s is None and self.soonest is not None
@@ -216,15 +248,20 @@ class Engine:
         stages = table.stages.get(row)
         if stages is not None:
             return await self._run_chain(self._route(decision, stages), request, inputs)
-        name = decision.snapshot.nodes[int(table.node[row])]
-        predicted_s = float(table.fixed_s[row]) + float(table.latency_s[row]) * request.count
-        self.world.begin(name, request.id, predicted_s, self.clock.now_s())
+        if table is not self._table:
+            self._table, self._errands = table, {}
+        errand = self._errands.get(row)
+        if errand is None:
+            errand = self._errands[row] = self._errand(decision)
+        name, key, fixed_s, each_s, linked = errand
+        self.world.begin(name, request.id, fixed_s + each_s * request.count, self.clock.now_s())
         took_s: float | None = None
         try:
-            delay_s = link_delay_s(self._links[name], sum(value.nbytes for value in inputs.values()))
-            if delay_s:
-                await self._sleep(delay_s)
-            ran = await self.executor.run(name, variant_key(request.model, table.variant[row]), inputs)
+            if linked:
+                delay_s = link_delay_s(self._links[name], sum(value.nbytes for value in inputs.values()))
+                if delay_s:
+                    await self._sleep(delay_s)
+            ran = await self.executor.run(name, key, inputs)
             took_s = ran.end_s - ran.start_s
             return ran, (Part(name, ran.cpu_s, ran.energy),)
         except NodeLost:
@@ -232,6 +269,13 @@ class Engine:
             raise
         finally:
             self.world.end(name, request.id, self.clock.now_s(), took_s)
+
+    def _errand(self, decision: Decision) -> _Errand:
+        """What a row that is not split asks for, worked out once a table: reading its columns takes longer."""
+        table, row, name = decision.snapshot.plans, decision.row, decision.node or ""
+        key = variant_key(decision.request.model, table.variant[row])
+        linked = link_delay_s(self._links[name], 1) > 0.0
+        return name, key, float(table.fixed_s[row]), float(table.latency_s[row]), linked
 
     def _notice(self, node: str) -> None:
         """Take a node out if nothing of it is left: one of several processes may have died alone."""
@@ -307,8 +351,8 @@ class Engine:
             request=request.id,
             policy=self.policy.name,
             status="completed",
-            node=NODES_JOINED.join(part.node for part in parts),
-            variant=decision.variant or "",
+            node=parts[0].node if len(parts) == 1 else NODES_JOINED.join(part.node for part in parts),
+            variant=decision.snapshot.plans.variant[decision.row],
             count=request.count,
             correct=None,
             arrival_s=request.arrival_s,

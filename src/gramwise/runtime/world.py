@@ -10,7 +10,7 @@ import itertools
 import math
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,12 @@ BUSY_MEMORY_S = 1.0
 
 MEAN_OF, RECENT_OF = 100, 5
 """Execution times kept, and the newest of them that are called recent (windows of AMP4EC's public code)."""
+
+_HANDED_ON = (
+    *("_queued", "_assigned", "_free_at_s", "_busy_at_s", "_busy"),
+    *("_recent_s", "_mean_s"),
+)
+"""Columns of the lower block."""
 
 _versions = itertools.count(1)
 
@@ -80,6 +86,7 @@ class World:
         self._alive = [True] * len(nodes)
         self._start_s: float | None = None
         self._aged_s = 0.0
+        self._heir: World | None = None
         n = len(nodes)
         self._inflight: list[dict[str, float]] = [{} for _ in nodes]
         self._sum_s = [0.0] * n
@@ -152,6 +159,8 @@ class World:
             self._queued[i] += 1
             self._assigned[i] += 1
             self._free_at_s[i] = max(now_s, self._free_at_s.item(i)) + predicted_s / self.nodes[i].slots
+        if self._heir is not None:
+            self._tell_heir(node, request, predicted_s, now_s)
 
     def end(self, node: str, request: str, now_s: float, took_s: float | None) -> None:
         """It is done (``took_s`` seconds of execution) or gone (None)."""
@@ -163,6 +172,36 @@ class World:
             self._free_at_s[i] = now_s + sum(self._inflight[i].values()) / self.nodes[i].slots
             if took_s is not None:
                 self._took(i, [took_s])
+        if self._heir is not None:
+            self._tell_heir_of_end(node, request, now_s, took_s)
+
+    def _tell_heir(self, node: str, request: str, predicted_s: float, now_s: float) -> None:
+        heir = self._heir
+        if heir is not None and node in heir._index:
+            heir.begin(node, request, predicted_s, now_s)
+
+    def _tell_heir_of_end(self, node: str, request: str, now_s: float, took_s: float | None) -> None:
+        heir = self._heir
+        if heir is not None and node in heir._index and request in heir._inflight[heir._index[node]]:
+            heir.end(node, request, now_s, took_s)
+
+    def inherit(self, old: World, nodes: Iterable[str]) -> None:
+        """Take over what an older world knows of nodes: who is under way there, and the times that were seen.
+
+        What began in the older world ends there, and this one hears of it. Call it once, before anything begins here.
+
+        Args:
+            old: whose place this one takes.
+            nodes: names that stand for the same machine in both.
+        """
+        with old._lock:
+            for node in nodes:
+                i, was = self._index[node], old._index[node]
+                self._inflight[i] = dict(old._inflight[was])
+                self._times_s[i], self._sum_s[i] = old._times_s[was].copy(), old._sum_s[was]
+                for column in _HANDED_ON:
+                    getattr(self, column)[i] = getattr(old, column)[was]
+            old._heir = self
 
     def _settle(self, i: int, now_s: float) -> None:
         """Carry one node's ``busy_frac`` forward to now: an exponential mean of the share of slots in use."""
@@ -178,9 +217,9 @@ class World:
             total_s += time_s - (history[0] if len(history) == MEAN_OF else 0.0)
             history.append(time_s)
         if history:
-            newest = min(RECENT_OF, len(history))
-            self._recent_s[i] = sum(history[-k] for k in range(1, newest + 1)) / newest
-            self._mean_s[i] = total_s / len(history)
+            count = len(history)
+            self._recent_s[i] = sum(itertools.islice(reversed(history), RECENT_OF)) / min(RECENT_OF, count)
+            self._mean_s[i] = total_s / count
         self._sum_s[i] = total_s
 
     def intensity(self, node: str) -> Quantity | None:

@@ -134,18 +134,22 @@ async def read_answer(reply: Reply, limit_bytes: int, *, unread: bool = False) -
         BadRequest: 502, the node answered what makes no sense.
         NodeLost, TimedOut: it did not answer to the end.
     """
-    body = reply.body
-    size = read_json_size(reply.headers.get(JSON_SIZE_HEADER))
-    if size is None or (body.nbytes is not None and body.nbytes <= WHOLE_BYTES):
-        chunks = body.whole()
-        data = chunks[0] if chunks and len(chunks) == 1 else await body.read(limit_bytes)
-        return parsed(data, size, None, unread=unread)
-    beginning = b""
-    async for chunk in body:
-        beginning += chunk
-        if len(beginning) >= size:
-            break
-    return parsed(beginning, size, reply, unread=unread)
+    try:
+        body = reply.body
+        size = read_json_size(reply.headers.get(JSON_SIZE_HEADER))
+        if size is None or (body.nbytes is not None and body.nbytes <= WHOLE_BYTES):
+            chunks = body.whole()
+            data = chunks[0] if chunks and len(chunks) == 1 else await body.read(limit_bytes)
+            return parsed(data, size, None, unread=unread)
+        beginning = b""
+        async for chunk in body:
+            beginning += chunk
+            if len(beginning) >= size:
+                break
+        return parsed(beginning, size, reply, unread=unread)
+    except BadRequest as fault:  # the client did nothing wrong, whatever the node's answer is
+        reply.abandon()
+        raise BadRequest(502, fault.sentence) from None
 
 
 def parsed(data: bytes, size: int | None, reply: Reply | None, *, unread: bool = False) -> Answer:
@@ -184,9 +188,10 @@ def told_energy(parameters: Mapping[str, Any], node: str) -> Quantity | None:
         parameters: of the answer.
         node: that told them.
     """
-    value = _number(parameters.get("energy_joules"))
-    low = _number(parameters.get("energy_joules_low", value))
-    high = _number(parameters.get("energy_joules_high", value))
+    value = parameters.get("energy_joules")
+    low, high = parameters.get("energy_joules_low", value), parameters.get("energy_joules_high", value)
+    if not (type(value) is float and type(low) is float and type(high) is float):
+        value, low, high = _number(value), _number(low), _number(high)
     if not 0.0 <= low <= value <= high < math.inf:  # False wherever one is NaN: nobody knows what it took
         return None
     return Quantity(

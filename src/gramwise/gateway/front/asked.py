@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from gramwise.gateway.oip.ask import NOTHING, Ask, read_ask
 from gramwise.gateway.oip.errors import BadRequest
@@ -18,6 +18,7 @@ from gramwise.gateway.oip.head import (
     read_json_size,
     read_request_head,
 )
+from gramwise.gateway.oip.recent import LONGEST_BYTES, Recent
 from gramwise.gateway.oip.scan import Scanned, scan_request
 from gramwise.gateway.oip.told import put_parameters
 from gramwise.gateway.web.body import Body
@@ -52,6 +53,7 @@ class Asked:
         count: inferences: the first dimension of its first input; 1 where the model has no free one.
         until_s: the client's own deadline, Unix seconds; None where it has none, or it may wait before it starts.
         tried: nodes that it was sent to.
+        declined: what a node said that had no time for it; empty where none did.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Asked:
         "binary",
         "body",
         "count",
+        "declined",
         "head",
         "json",
         "message",
@@ -85,6 +88,7 @@ class Asked:
         self.ask, self.head, self.json, self.binary = ask, head, json, binary
         self.whole, self.body, self.message, self.nbytes = whole, body, message, nbytes
         self.tried: list[str] = []
+        self.declined = ""
         self.count, self.shape = 1, shape
         self.until_s: float | None = None
 
@@ -191,12 +195,17 @@ class Reheaded(Body):
         return self._head + b"".join(chunks)[self._old_bytes :]
 
 
-async def read_asked(exchange: Exchange, limit_bytes: int) -> Asked:
+Heads: TypeAlias = Recent[tuple[bytes, int], tuple[RequestHead, Ask]]
+"""Heads that were read of late, by their bytes and the length of the body that they must fit."""
+
+
+async def read_asked(exchange: Exchange, limit_bytes: int, heads: Heads) -> Asked:
     """Read the head of a request that came over HTTP, and as much of its body as that takes.
 
     Args:
         exchange: whose body nobody has read.
         limit_bytes: of a body without binary tensors, which must be read whole.
+        heads: that were read before.
 
     Raises:
         BadRequest: 4xx with a sentence for the client.
@@ -208,9 +217,9 @@ async def read_asked(exchange: Exchange, limit_bytes: int) -> Asked:
     chunks = body.whole()
     if size is None:
         data = chunks[0] if chunks and len(chunks) == 1 else await body.read(limit_bytes)
-        return _known(data, None)
+        return _known(data, None, heads)
     if chunks is not None and sum(map(len, chunks)) <= JOINED_BYTES:
-        return _known(b"".join(chunks), size)
+        return _known(b"".join(chunks), size, heads)
     body.keep()
     beginning = b""
     async for chunk in body:
@@ -229,19 +238,29 @@ async def read_asked(exchange: Exchange, limit_bytes: int) -> Asked:
     )
 
 
-def _known(data: bytes, size: int | None) -> Asked:
+def _known(data: bytes, size: int | None, heads: Heads) -> Asked:
     """Of a body that is here."""
-    head = read_request_head(data, size, len(data))
-    json = data if size is None else data[:size]
+    nbytes = len(data)
+    if size is not None and size <= LONGEST_BYTES:
+        json = data[:size]
+        head, ask = heads.get((json, nbytes), lambda: _read(data, size))
+    else:
+        json = data if size is None else data[:size]
+        head, ask = _read(data, size)
     return Asked(
-        read_ask(head.parameters),
+        ask,
         head=head,
         json=json,
         binary=size is not None,
         whole=data,
-        nbytes=len(data),
+        nbytes=nbytes,
         shape=head.inputs[0].shape,
     )
+
+
+def _read(data: bytes, size: int | None) -> tuple[RequestHead, Ask]:
+    head = read_request_head(data, size, len(data))
+    return head, read_ask(head.parameters)
 
 
 def read_message(message: bytes) -> tuple[Asked, Scanned]:

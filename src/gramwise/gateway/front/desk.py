@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gramwise.core.clock import Clock
 from gramwise.core.decision import Decision, Request
 from gramwise.core.errors import NodeLost
+from gramwise.core.quick import quick
 from gramwise.gateway.access.door import Door, Identity
 from gramwise.gateway.access.quota import Quotas
 from gramwise.gateway.ledger.rows import Status
@@ -34,6 +35,7 @@ RETRY_S = 1.0
 _FULL = "the ledger is full, and an answer that cannot be accounted for is not given; ask the operator"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Done:
     """An answer, and the parameters that it carries."""
@@ -53,7 +55,7 @@ class Desk:
 
     Attributes:
         draining: nothing new is taken.
-        demand: told of every request, where plans are made; None where none are.
+        demand: told of every request, and of those that could not be, where plans are made; None where none are.
     """
 
     def __init__(self, fleet: LiveFleet, books: Books, door: Door, quotas: Quotas, clock: Clock) -> None:
@@ -136,6 +138,8 @@ class Desk:
             return await self._serve(asked, request, asker)
         except BaseException as fault:
             # Whatever ends a request unserved is written down once, under the status that its client is told.
+            if self.demand is not None and isinstance(fault, BadRequest | Refused) and fault.status < 500:
+                self.demand.never(request)
             if not isinstance(fault, LedgerFull):
                 self._unserved(asker, request, asked, fault)
             else:
@@ -157,6 +161,8 @@ class Desk:
         engine = force.engine if request.deferrable_until_s is None else force.patient
         served = await engine.serve(request, inputs)  # type: ignore[arg-type]
         if served.outputs is None:
+            if asked.declined:
+                raise BadRequest(503, asked.declined, retry_after_s=RETRY_S)
             raise _nobody(request, served.decision, served.outcome.status)
         outputs = served.outputs
         answer = outputs[""] if "" in outputs else as_asked(asked, outputs, {})
@@ -176,19 +182,25 @@ class Desk:
         fleet = self.fleet
         key = variant_key(model, fleet.scenario.models[model].reference)
         for _ in range(MAX_ATTEMPTS):
-            there = [peer for peer in fleet.peers.values() if peer.up and key in peer.names]
+            there = [
+                peer
+                for peer in fleet.peers.values()
+                if peer.up and key in peer.names and peer.name not in asked.tried
+            ]
             if not there:
                 break
             peer = min(there, key=lambda each: each.http.in_flight)
             try:
                 answer = await fleet.executor.ask(peer, peer.names[key], asked, self.clock.now_s())
             except NodeLost:
-                fleet.now.world.lost(peer.name)
+                if not peer.up:
+                    fleet.now.world.lost(peer.name)
                 continue
             except Refused as fault:
                 raise BadRequest(fault.status, fault.sentence) from fault
             return Done(answer, {})
-        raise BadRequest(503, f"no node can serve {model} now; try again", retry_after_s=RETRY_S)
+        why = asked.declined or f"no node can serve {model} now; try again"
+        raise BadRequest(503, why, retry_after_s=RETRY_S)
 
     def _request(self, asked: Asked, model: str, arrival_s: float) -> Request:
         fleet, ask = self.fleet, asked.ask

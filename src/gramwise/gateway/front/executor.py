@@ -1,7 +1,8 @@
 """The engine's executor over real nodes: a request goes out as bytes and comes back as an answer, or the node is out.
 
 What a node says of itself decides what happens next: another node is tried where this one could not serve (`NodeLost`);
-its answer is passed on where it understood the request and refused it (`Refused`).
+its answer is passed on where it understood the request and refused it (`Refused`). A node that cannot answer by the
+request's deadline stays in service, and the request is tried elsewhere once, while there is time (`Declined`).
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from gramwise.gateway.oip.paths import infer_path
 from gramwise.gateway.oip.scan import model_bytes, parameters_bytes, scan_reply
 from gramwise.gateway.rpc import RpcFailed
 from gramwise.gateway.web.client import Reply
+from gramwise.runtime.engine import MAX_ATTEMPTS, Declined
 
 from .answer import Answer, read_answer
 from .asked import Asked
 from .peers import Peer
 from .recode import as_asked, for_grpc, for_http, inputs_of, outputs_of
+from .unfit import unfit
 
 _MOST_ERROR_BYTES = 65_536
 _REST_S = 0.25
@@ -41,6 +44,12 @@ _NOT_THERE = frozenset({401, 403, 404, 502, 504})
 
 _HTTP_OF = {3: 400, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 12: 501, 16: 401}
 """HTTP status of a gRPC one, by number; others are 500."""
+
+_TOO_LONG = "larger than max"
+"""What gRPC says of a message that is too long, under the status that also stands for a full queue."""
+
+_NO_ANSWER = frozenset({1, 4, 14})
+"""gRPC statuses that say that the node did not answer: cancelled, too late, not there."""
 
 
 class Refused(Rejected):
@@ -88,7 +97,7 @@ class RemoteExecutor:
             The `Answer` under the empty name, or the stage's outputs; joules as the node told them, else as declared.
 
         Raises:
-            NodeLost: it could not serve; another may.
+            NodeLost: it could not serve; another may. `Declined` where it is well, and only has no time for this one.
             Refused: it refused the request itself.
             BadRequest: the client's body broke off or is not what its head says.
         """
@@ -133,14 +142,15 @@ class RemoteExecutor:
         left_s = asked.left_s(now_s)
         timeout_s = self._answer_s if left_s is None else max(0.0, left_s) + GRACE_S
         if asked.message and peer.rpc is not None:
-            return await self._over_grpc(peer, name, asked.message, left_s, timeout_s)
+            return await self._over_grpc(peer, name, asked.message, left_s, timeout_s, asked)
         if asked.message or peer.dialect == "grpc" or (peer.dialect == "http-json" and asked.wants_binary):
             return await self._recoded(peer, name, asked, left_s, timeout_s)
-        return await self._over_http(peer, name, asked, left_s, timeout_s)
+        return await self._over_http(peer, name, asked, left_s, timeout_s, asked)
 
     async def _over_http(
-        self, peer: Peer, name: str, asked: Asked, left_s: float | None, timeout_s: float
+        self, peer: Peer, name: str, asked: Asked, left_s: float | None, timeout_s: float, by: Asked
     ) -> Answer:
+        """``by`` is the client's own request, of which ``asked`` may be a copy in other words."""
         path = self._paths.get(name)
         if path is None:
             path = self._paths[name] = infer_path(name)
@@ -149,8 +159,10 @@ class RemoteExecutor:
         try:
             reply = await http.send(b"POST", path, headers, body, timeout_s=timeout_s)
             if reply.status != 200:
-                raise await self._refusal(peer, reply, asked)
+                raise await self._refusal(peer, name, reply, by)
             answer = await read_answer(reply, self._most_bytes, unread=self._unread)
+        except Declined:
+            raise
         except NodeLost as fault:
             if http is peer.http:  # not one that was hung up on purpose
                 peer.out(str(fault))
@@ -161,7 +173,7 @@ class RemoteExecutor:
         return answer
 
     async def _over_grpc(
-        self, peer: Peer, name: str, message: bytes, left_s: float | None, timeout_s: float
+        self, peer: Peer, name: str, message: bytes, left_s: float | None, timeout_s: float, by: Asked
     ) -> Answer:
         assert peer.rpc is not None
         more = model_bytes(name)
@@ -170,7 +182,7 @@ class RemoteExecutor:
         try:
             reply = await peer.rpc.call("ModelInfer", message + more, timeout_s=timeout_s)
         except RpcFailed as fault:
-            raise self._rpc_refusal(peer, fault, left_s) from fault
+            raise self._rpc_refusal(peer, name, fault, left_s, by) from fault
         return Answer(message=reply, parameters=scan_reply(reply))
 
     async def _recoded(
@@ -179,10 +191,10 @@ class RemoteExecutor:
         """For a node that does not speak as the client does: the tensors are read and written anew."""
         inputs = await inputs_of(asked, self._most_bytes)
         if peer.dialect == "grpc":
-            answer = await self._over_grpc(peer, name, for_grpc(asked, inputs), left_s, timeout_s)
+            answer = await self._over_grpc(peer, name, for_grpc(asked, inputs), left_s, timeout_s, asked)
         else:
             new = for_http(asked, inputs, binary=peer.dialect == "http-binary")
-            answer = await self._over_http(peer, name, new, left_s, timeout_s)
+            answer = await self._over_http(peer, name, new, left_s, timeout_s, asked)
         return as_asked(asked, await outputs_of(answer, self._most_bytes), answer.parameters)
 
     async def _outputs(self, peer: Peer, answer: Answer) -> Mapping[str, Any]:
@@ -193,24 +205,46 @@ class RemoteExecutor:
             self._rest(peer, 1.0, fault.sentence)
             raise NodeLost(f"node {peer.name} answered nonsense: {fault.sentence}") from fault
 
-    async def _refusal(self, peer: Peer, reply: Reply, asked: Asked) -> Exception:
+    async def _refusal(self, peer: Peer, name: str, reply: Reply, asked: Asked) -> Exception:
         """What an answer other than 200 means: another node, or the client."""
         status, after = reply.status, reply.headers.get(b"retry-after", b"")
         sentence = _sentence(await _start(reply))
+        if status >= 500 and (why := unfit(asked, peer.metadata.get(name))):
+            return Refused(400, why, peer.name)
         if status == 429 or (status == 503 and (after or asked.ask.deadline_s is None)):
             self._rest(peer, float(after) if after.isdigit() else _REST_S, sentence)
             return NodeLost(f"node {peer.name} has no room: {sentence}")
         if status in _NOT_THERE:
             self._rest(peer, _LONGEST_REST_S, f"{status}: {sentence}")
             return NodeLost(f"node {peer.name} answers {status}: {sentence}")
+        if status == 503:
+            return self._declined(peer, asked, sentence)
         return Refused(status, sentence or f"the node answered {status}", peer.name)
 
-    def _rpc_refusal(self, peer: Peer, fault: RpcFailed, left_s: float | None) -> Exception:
+    def _declined(self, peer: Peer, asked: Asked, sentence: str) -> Exception:
+        """A node that has no time for this request: another may have, while there is any."""
+        asked.declined = sentence or "no node can answer this request by its deadline"
+        left_s = asked.left_s(self._clock.now_s())
+        if left_s is not None and left_s <= 0.0:
+            return Refused(504, "the deadline passed before a node answered", peer.name)
+        if len(asked.tried) >= MAX_ATTEMPTS:
+            return Refused(503, asked.declined, peer.name)
+        return Declined(peer.name, asked.declined)
+
+    def _rpc_refusal(
+        self, peer: Peer, name: str, fault: RpcFailed, left_s: float | None, asked: Asked
+    ) -> Exception:
+        if fault.code not in _NO_ANSWER and _HTTP_OF.get(fault.code, 500) >= 500:
+            why = unfit(asked, peer.metadata.get(name))
+            if why:
+                return Refused(400, why, peer.name)
+        if fault.code == 8 and _TOO_LONG in fault.sentence:
+            return Refused(413, f"this request is longer than its node takes: {fault.sentence}", peer.name)
         if fault.code == 4:
             return self._late(peer, left_s, TimedOut(fault.sentence))
         if fault.code == 8 or (fault.code == 14 and left_s is not None and "deadline" in fault.sentence):
             if fault.code == 14:
-                return Refused(503, fault.sentence, peer.name)
+                return self._declined(peer, asked, fault.sentence)
             self._rest(peer, _REST_S, fault.sentence)
             return NodeLost(f"node {peer.name} has no room: {fault.sentence}")
         if fault.code in (1, 14):

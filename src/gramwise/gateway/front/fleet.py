@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -33,10 +34,11 @@ from .books import Places
 from .busyworld import BusyWorld
 from .executor import RemoteExecutor
 from .inforce import InForce, Unpriced
+from .joined import Joined, read_joined, write_joined
 from .meeting import Acquaintance, variants_of
 from .negotiate import batched
 from .peers import Peer
-from .profiling import table_of
+from .profiling import Taken, table_of
 from .settings import Settings
 from .stages import Staged
 from .supply import Supply
@@ -69,11 +71,24 @@ class LiveFleet:
         supply: of intensities.
         clock: of everything.
         staged: a plan over several nodes, if any.
+        kept: file of the nodes that joined; None keeps them nowhere.
+
+    Attributes:
+        peers: by name.
+        now: what decides.
+        models: that are served, by name.
+        told_until_s: an operator's shares (`guide`) hold until then, and no plan of the gateway's own; Unix seconds.
     """
 
     def __init__(
-        self, settings: Settings, supply: Supply, clock: Clock, staged: Staged | None = None
+        self,
+        settings: Settings,
+        supply: Supply,
+        clock: Clock,
+        staged: Staged | None = None,
+        kept: Path | None = None,
     ) -> None:
+        self._kept = kept
         self.settings, self.supply, self.clock, self.staged = settings, supply, clock, staged
         self.peers: dict[str, Peer] = {}
         self.executor = RemoteExecutor(
@@ -86,9 +101,11 @@ class LiveFleet:
         self.scenario: Scenario
         self.now: InForce
         self.models: dict[str, Served] = {}
-        self._joined: dict[str, NodeTable] = {}
+        self.told_until_s = 0.0
+        self._told: Mapping[str, Mapping[str, float]] = {}
+        self._joined: dict[str, Joined] = {}
         self._known = Acquaintance(self.executor, settings.profile_runs)
-        self._policy = load_policy(settings.policy.removesuffix(VARIANTS_SUFFIX))
+        self._policy = load_policy(settings.deciding.removesuffix(VARIANTS_SUFFIX))
         self._patient = load_policy(settings.waiting_policy)
         self._changing = asyncio.Lock()
         self._feeding: asyncio.Task[None] | None = None
@@ -102,7 +119,7 @@ class LiveFleet:
     @property
     def floor_frac(self) -> float | None:
         """Accuracy floor of a request that sets none: the scenario's, for policies that may choose variants."""
-        if not self.settings.policy.endswith(VARIANTS_SUFFIX):
+        if not self.settings.deciding.endswith(VARIANTS_SUFFIX):
             return None
         return self.scenario.goals.accuracy_floor_frac
 
@@ -121,6 +138,7 @@ class LiveFleet:
             grids = self.supply.grids(scenario, self._by_zone())
             others = bool(self.peers) and variants_of(scenario) != variants_of(self.scenario)
             self.scenario = scenario
+            stay = [name for name, peer in peers.items() if self.peers.get(name) is peer]
             gone = [peer for name, peer in self.peers.items() if peers.get(name) is not peer]
             # Peers of before keep serving while the new ones are asked and timed.
             for peer in peers.values():
@@ -130,14 +148,40 @@ class LiveFleet:
                 elif not others:
                     continue
                 await self._known.meet(peer, scenario, self.staged)
-            for name in [name for name in self.peers if name not in peers]:
-                del self.peers[name]
+            # In the scenario's order, which its intensities have too; in place, since the executor holds the same.
+            self.peers.clear()
+            self.peers.update(peers)
             if self.staged is not None:
                 await self.staged.time(self.executor, scenario, self.settings.profile_runs)
-            self._found(grids)
+            self._found(grids, stay)
             for peer in gone:
                 self._part(peer, self.settings.drain_s)
         await self._feed()
+
+    async def begin(self, scenario: Scenario) -> None:
+        """Put the first scenario in force, with the nodes that joined before a restart.
+
+        Raises:
+            ConfigError: it cannot be served, or the nodes that joined cannot with it: names their file.
+        """
+        if self._kept is not None:
+            self._joined = await asyncio.to_thread(read_joined, self._kept)
+        try:
+            await self.reload(scenario)
+        except ConfigError as fault:
+            if self._joined:
+                self._can_be_served(scenario)  # else it is the scenario's own fault, and is told as such
+                raise ConfigError(
+                    f"a node that joined cannot be used: {fault.message}",
+                    file=self._kept,
+                    key=fault.key,
+                    fix=f"{fault.fix or ''} Mend its entry, or take it out.".strip(),
+                ) from None
+            raise
+
+    def _can_be_served(self, scenario: Scenario) -> None:
+        self._peers(scenario, {})
+        self.supply.grids(scenario, {})
 
     async def reload(self, scenario: Scenario) -> None:
         """Put a scenario in force that was read anew; nodes that joined meanwhile stay.
@@ -145,8 +189,10 @@ class LiveFleet:
         Raises:
             ConfigError: it cannot be served; what was in force stays so.
         """
-        joined = {name: table for name, table in self._joined.items() if name not in scenario.nodes}
-        await self.apply(scenario.model_copy(update={"nodes": {**scenario.nodes, **joined}}))
+        joined = {name: each for name, each in self._joined.items() if name not in scenario.nodes}
+        nodes = {**scenario.nodes, **{name: each.table for name, each in joined.items()}}
+        tokens = {name: each.token for name, each in joined.items() if each.token is not None}
+        await self.apply(scenario.model_copy(update={"nodes": nodes}), tokens)
 
     async def meet(self, peer: Peer) -> bool:
         """Ask a node that answers again what it serves, and time it if it never was; True once it can take work."""
@@ -176,7 +222,7 @@ class LiveFleet:
             token: that it asks for, if any.
 
         Raises:
-            ConfigError: it cannot be used so.
+            ConfigError: it cannot be used so, or cannot be written down.
             NodeLost: it does not answer.
             Rejected: it serves none of the models.
         """
@@ -188,16 +234,27 @@ class LiveFleet:
             why = peer.why
             await self.apply(before)
             raise (Rejected if "serves none" in why else NodeLost)(f"node {name}: {why}")
-        self._joined[name] = table
+        self._joined[name] = Joined(table, token)
+        try:
+            await self._keep()
+        except ConfigError:
+            del self._joined[name]
+            await self.apply(before)
+            raise
         return peer
+
+    async def _keep(self) -> None:
+        """Write down who joined."""
+        if self._kept is not None:
+            await asyncio.to_thread(write_joined, self._kept, dict(self._joined))
 
     async def leave(self, name: str, drain_s: float) -> None:
         """A node less: it gets nothing new, and what it holds may end for so long.
 
         Raises:
             Rejected: it is the last.
+            ConfigError: it is gone, but that could not be written down: it would be back after a restart.
         """
-        self._joined.pop(name, None)
         rest = {key: table for key, table in self.scenario.nodes.items() if key != name}
         if not rest:
             raise Rejected(f"{name} is the last node; a gateway without one can only refuse.")
@@ -205,11 +262,16 @@ class LiveFleet:
         changed: dict[str, Any] = {"nodes": rest}
         if self.scenario.baseline_node == name:
             changed["baseline_node"] = next(iter(rest))
+        joined = self._joined.pop(name, None)
         await self.apply(self.scenario.model_copy(update=changed))
+        if joined is not None:
+            await self._keep()
         await self._parted(peer, drain_s)
 
     def guide(self, shares: Mapping[str, Mapping[str, float]]) -> int:
         """Send each model's requests to nodes by these shares, for a day or until others come.
+
+        They outlive the nodes that come and go meanwhile, but not a restart.
 
         Args:
             shares: by model (``""`` for all), of each node.
@@ -217,7 +279,17 @@ class LiveFleet:
         Returns:
             The version of the snapshot that carries them.
         """
-        snapshot = self.now.world.snapshot(self.clock.now_s())
+        self._told, self.told_until_s = shares, self.clock.now_s() + S_PER_DAY
+        self.now.engine.policy = self._policy = load_policy("fractions")
+        self._retell()
+        return self.now.world.version
+
+    def _retell(self) -> None:
+        """The operator's shares into the world in force, as long as they hold."""
+        now_s, shares = self.clock.now_s(), self._told
+        if now_s >= self.told_until_s:
+            return
+        snapshot = self.now.world.snapshot(now_s)
         table, names = snapshot.plans, snapshot.nodes
         fractions: dict[ClassKey, Floats] = {}
         zones = self.allowed_zones
@@ -229,17 +301,14 @@ class LiveFleet:
                 for node, m, v in zip(table.node, table.model, table.variant, strict=True)
             ]
             fractions[(model, None, zones)] = columns(row_shares)
-        now_s = self.clock.now_s()
         self.now.world.renew(
             guidance=Guidance(
                 start_s=now_s,
-                end_s=now_s + S_PER_DAY,
+                end_s=self.told_until_s,
                 price_g_per_s=columns([0.0] * len(names)),
                 fractions=fractions,
             )
         )
-        self.now.engine.policy = self._policy = load_policy("fractions")
-        return self.now.world.version
 
     @property
     def allowed_zones(self) -> frozenset[str] | None:
@@ -278,8 +347,8 @@ class LiveFleet:
                 ) from fault
         return found
 
-    def _found(self, grids: Sequence[Grid]) -> None:
-        """The new world and engine."""
+    def _found(self, grids: Sequence[Grid], stay: Sequence[str]) -> None:
+        """The new world and engine; what is under way at nodes that stay is known to it."""
         nodes = [peer.node for peer in self.peers.values()]
         goals = self.scenario.goals
         plans = self._table()
@@ -294,6 +363,8 @@ class LiveFleet:
         for peer in self.peers.values():
             if not peer.up:
                 world.lost(peer.name)
+        if stay:
+            world.inherit(self.now.world, stay)
         soonest = load_policy("soonest" if plans.stages else "fastest")
         answers = {} if self.staged is None else self.staged.answers
         engine, patient = (
@@ -309,14 +380,29 @@ class LiveFleet:
             )
             for policy in (self._policy, self._patient)
         )
-        self.now = InForce(engine, patient, world, Places(world), bool(plans.stages))
+        places = Places(world, self.scenario.contract_intensities())
+        self.now = InForce(engine, patient, world, places, bool(plans.stages))
         self._know_models()
+        self._retell()
 
     def _renew(self) -> None:
         """A new table for the world in force."""
         plans = self._table()
         self.now.world.renew(plans=plans)
         self.now = replace(self.now, staged=bool(plans.stages))
+        self._retell()
+
+    @property
+    def taken(self) -> Mapping[tuple[str, str], Taken]:
+        """What each variant takes on each node, by the node and the executor's name of the variant."""
+        return self._known.taken
+
+    def relearn(self, taken: Mapping[tuple[str, str], Taken]) -> None:
+        """Variants take something else than was known: a new table, under the plan that is in force."""
+        self._known.taken.update(taken)
+        world = self.now.world
+        guidance = world.snapshot(self.clock.now_s()).guidance
+        world.renew(plans=self._table(), guidance=guidance)
 
     def _table(self) -> PlanTable:
         nodes = [peer.node for peer in self.peers.values()]

@@ -30,6 +30,8 @@ from .fleet import LiveFleet
 from .grpc_face import GrpcFace
 from .guiding import GUIDED, Guiding
 from .http_face import HttpFace
+from .joined import FILE
+from .learning import Learning
 from .membership import Membership
 from .settings import Settings
 from .stages import Staged
@@ -72,6 +74,7 @@ class Gateway:
         metrics: likewise.
         door, quotas: who may.
         supply: of intensities.
+        learning: of what requests take; with accounting only.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -82,6 +85,7 @@ class Gateway:
         self.supply: Supply
         self.ledger: Ledger | None = None
         self.metrics: LiveMetrics | None = None
+        self.learning: Learning
         self._http: HttpServer
         self._grpc: RpcServer | None = None
         self._face: HttpFace
@@ -115,9 +119,10 @@ class Gateway:
                 check_exposure(host, auth=self.door.asks, tls=self._tls is not None, key=f"--{option}")
         await self._open_books()
         scenario = self.supply.read(settings.scenario)
-        self.fleet = LiveFleet(settings, self.supply, self.clock, self._staged(scenario))
+        kept = settings.state_dir(settings.scenario.stem) / FILE
+        self.fleet = LiveFleet(settings, self.supply, self.clock, self._staged(scenario), kept)
         self._ends.push_async_callback(self.fleet.close)
-        await self.fleet.apply(scenario)
+        await self.fleet.begin(scenario)
         membership = Membership(self.fleet, settings.poll_s, settings.poll_timeout_s)
         membership.start()
         self._ends.push_async_callback(membership.stop)
@@ -130,8 +135,13 @@ class Gateway:
         if self.metrics is not None:
             self.metrics.settle = books.settle
         self._desk = Desk(self.fleet, books, self.door, self.quotas, self.clock)
+        if settings.accounting:
+            self.learning = Learning(self.fleet, books.told_joules)
+            learning = asyncio.create_task(self.learning.run())
+            self._ends.callback(learning.cancel)
         if self.fleet.policy in GUIDED:
             guiding = Guiding(self.fleet, self.clock)
+            await asyncio.to_thread(guiding.ready)
             self._desk.demand = guiding.demand
             planning = asyncio.create_task(guiding.run())
             self._ends.callback(planning.cancel)
@@ -175,7 +185,7 @@ class Gateway:
             in_flight=settings.most_in_flight,
             connections=settings.most_connections,
         )
-        self._face = HttpFace(self._desk, settings.most_body_bytes)
+        self._face = HttpFace(self._desk, min(settings.most_json_bytes, settings.most_body_bytes))
         context = None if self._tls is None else self._tls.server()
         self._http = HttpServer(self._face.answer, limits, context)
         host, port = settings.address("listen")

@@ -19,11 +19,12 @@ from gramwise.gateway.oip.metadata import (
     ready_body,
 )
 from gramwise.gateway.oip.paths import Route, route
+from gramwise.gateway.oip.recent import Recent
 from gramwise.gateway.web.client import Upstream
 from gramwise.gateway.web.exchange import JSON, Exchange
 
 from .answer import FLOWING_BYTES
-from .asked import read_asked
+from .asked import Heads, read_asked
 from .desk import RETRY_S, Desk
 
 SERVER = ServerMetadata("gramwise", gramwise.__version__, [*EXTENSIONS])
@@ -62,6 +63,7 @@ class HttpFace:
     def __init__(self, desk: Desk, limit_bytes: int, control: Upstream | None = None) -> None:
         self._desk, self._limit_bytes, self.control = desk, limit_bytes, control
         self._infers: dict[bytes, Route] = {}
+        self._heads: Heads = Recent()
         self._calls: dict[str, Callable[[Exchange, Route], None]] = {
             "server_metadata": lambda exchange, _: exchange.reply(200, [JSON], metadata_body(SERVER)),
             "server_live": lambda exchange, _: exchange.reply(200, [JSON], LIVE),
@@ -108,7 +110,7 @@ class HttpFace:
             raise BadRequest(503, "this gateway is stopping; try another", retry_after_s=RETRY_S)
         who = await desk.who(exchange.headers.get(b"authorization"))
         desk.model(found.model, found.version)
-        asked = await read_asked(exchange, self._limit_bytes)
+        asked = await read_asked(exchange, self._limit_bytes, self._heads)
         done = await desk.serve(asked, found.model, who, "http")
         await done.answer.send(exchange, found.model, done.values)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from gramwise.core.quantity import Method
 from gramwise.runtime.engine import Engine
-from gramwise.runtime.world import World
 
 from .books import Places
+from .busyworld import BusyWorld
 
 
 class Unpriced:
@@ -38,6 +38,6 @@ class InForce:
 
     engine: Engine
     patient: Engine
-    world: World
+    world: BusyWorld
     places: Places
     staged: bool

@@ -106,8 +106,11 @@ class Membership:
 
     async def _why_not_ready(self, peer: Peer) -> str:
         """Empty for a node that is ready."""
+        loop = asyncio.get_running_loop()
+        begin_s = loop.time()
         try:
             status, _ = await get(peer.http, _READY, self._timeout_s)
+            peer.way_s = min(peer.way_s, loop.time() - begin_s)
         except NodeLost as fault:
             return str(fault)
         except GramwiseError as fault:

@@ -7,6 +7,7 @@ good looks in a row (`gramwise.gateway.front.membership`), so that one that flap
 from __future__ import annotations
 
 import logging
+import math
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,7 @@ class Peer:
         why: it is out; empty while it is up.
         said: what it says that it is.
         rest_until_s: it is left alone until then, on the loop's clock.
+        way_s: there and back, by the shortest look at its readiness so far; infinite before the first.
         on_out: called when it goes out.
 
     Raises:
@@ -84,7 +86,7 @@ class Peer:
         self.price: Quantity | None = None
         self.said = ""
         self.up, self.leaving, self.why = False, False, "not reached yet"
-        self.rest_until_s = 0.0
+        self.rest_until_s, self.way_s = 0.0, math.inf
         self.on_out: Callable[[Peer], None] = lambda _: None
 
     @property

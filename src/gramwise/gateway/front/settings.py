@@ -22,7 +22,8 @@ class Settings(BaseModel):
         overrides: values by dotted key that beat the scenario's, each time that it is read.
         listen: ``host:port`` for HTTP; port 0 takes a free one.
         grpc: ``host:port`` for gRPC; None serves none.
-        policy: decides; `grams` unless told otherwise. One that follows plans (`fractions`, ...) gets them.
+        policy: decides; empty takes `fractions`, or `grams` where there is a plan over several nodes, which shares
+            leave out. One that follows plans (`fractions`, ...) gets them.
         waiting_policy: decides when requests start that may wait (``defer_until_unix_s``), and where.
         plan: file of a plan over several nodes (`gramwise cut`), or None.
         intensity: ``annual``; ``trace:DIR``; or the name of a provider.
@@ -42,6 +43,8 @@ class Settings(BaseModel):
         poll_timeout_s: a look that takes longer has failed.
         profile_runs: requests by which each variant is timed on each node.
         most_body_bytes: of one request.
+        most_json_bytes: of one whose tensors are JSON, which is read whole, and gone through before anybody else is
+            served.
         most_in_flight: requests at a time; further ones get 429.
         most_connections: of clients.
         drain_s: how long requests in progress may take after SIGTERM.
@@ -53,7 +56,7 @@ class Settings(BaseModel):
     overrides: dict[str, Any] = Field(default_factory=dict)
     listen: str = "127.0.0.1:8080"
     grpc: str | None = None
-    policy: str = "grams"
+    policy: str = ""
     waiting_policy: str = "threshold"
     plan: Path | None = None
     intensity: str = "annual"
@@ -74,6 +77,7 @@ class Settings(BaseModel):
     poll_timeout_s: float = Field(default=1.0, gt=0, le=60)
     profile_runs: int = Field(default=4, ge=1, le=100)
     most_body_bytes: int = Field(default=128 * MIB, ge=1)
+    most_json_bytes: int = Field(default=16 * MIB, ge=1)
     most_in_flight: int = Field(default=512, ge=1)
     most_connections: int = Field(default=1024, ge=1)
     drain_s: float = Field(default=10.0, ge=0, le=3600)
@@ -99,6 +103,11 @@ class Settings(BaseModel):
                 "--tls-cert and --tls-key belong together.", fix="Write the PEM file of each, or neither."
             )
         return settings
+
+    @property
+    def deciding(self) -> str:
+        """The policy that decides, by its name and with its suffix."""
+        return self.policy or ("fractions" if self.plan is None else "grams")
 
     def address(self, option: str) -> tuple[str, int]:
         """Host and port of ``listen`` or ``grpc``; port 0 is any free one.
