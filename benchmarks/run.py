@@ -36,6 +36,8 @@ NAMES = (
     "gateway_serve",
     "node_overhead",
     "ledger_rate",
+    "fleet_saving --seconds 30 --blocks 4",
+    "fleet_open_loop --seconds 120",  # the row is over ten minutes
 )
 
 

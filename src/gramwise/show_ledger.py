@@ -36,7 +36,7 @@ def groups_view(document: dict[str, Any]) -> Iterator[RenderableType]:
     """A ``gramwise.ledger/1`` document with groups: a line for each, and their sum."""
     by = document["by"]
     yield Text(_span(document))
-    titles = ("done", "failed", "J", "g CO2e", "low", "high")
+    titles = ("done", "failed", "J", "g CO2e", "low", "high", "market-based g")
     table = new_table(Column(by, no_wrap=True), *right(*titles))
     for group in document["groups"]:
         name = _moment(group[by]) if by == "hour" else printable(str(group[by])) or "-"
@@ -102,6 +102,7 @@ def _cells(totals: dict[str, Any]) -> Iterator[str]:
     yield from (str(totals[name]) for name in ("completed", "failed"))
     yield _short(totals["energy_j"]["value"])
     yield from (_short(totals["carbon_g"][name]) for name in ("value", "low", "high"))
+    yield _short(totals["carbon_market_g"]["value"])
 
 
 def _value(amount: dict[str, Any]) -> str:

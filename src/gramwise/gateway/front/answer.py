@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gramwise.core.quantity import Method, Quantity
+from gramwise.core.quantity import Boundary, Method, Quantity
 from gramwise.gateway.oip.errors import BadRequest
 from gramwise.gateway.oip.head import JSON_SIZE_HEADER, Scalar, read_json_size
 from gramwise.gateway.web.client import Reply
@@ -26,6 +26,7 @@ WHOLE_BYTES = 262_144
 FLOWING_BYTES = 262_144
 """Bytes that are written to a client between two looks at whether it takes them."""
 
+_BOUNDARIES: Mapping[str, Boundary] = {"chip": "chip", "board": "board", "wall": "wall", "site": "site"}
 _METHODS: Mapping[str, Method] = {"measured": "measured", "modelled": "modelled", "assumed": "assumed"}
 
 
@@ -200,7 +201,7 @@ def told_energy(parameters: Mapping[str, Any], node: str) -> Quantity | None:
         high=high,
         unit="J",
         method=_METHODS.get(str(parameters.get("energy_method")), "assumed"),
-        boundary="board",
+        boundary=_BOUNDARIES.get(str(parameters.get("energy_boundary")), "board"),
         source=f"told by node {node}",
     )
 

@@ -351,14 +351,14 @@ class Books:
 
 
 def total_energy(parts: Sequence[Part]) -> Quantity | None:
-    """Marginal joules over the stages of a request; None where those of any stage are not known.
+    """Marginal joules over the stages of a request; None where any are not known, or their boundaries differ.
 
     The interval adds ends to ends: nothing is known of how the stages' errors hang together.
     """
     if len(parts) == 1:
         return parts[0].energy
     known = [part.energy for part in parts if part.energy is not None]
-    if len(known) < len(parts) or not known:
+    if len(known) < len(parts) or len({part.boundary for part in known}) != 1:  # unlike figures have no sum
         return None
     return Quantity(
         value=sum(each.value for each in known),
@@ -366,7 +366,7 @@ def total_energy(parts: Sequence[Part]) -> Quantity | None:
         high=sum(each.high for each in known),
         unit="J",
         method=weakest(*(each.method for each in known)),
-        boundary="board",
+        boundary=known[0].boundary,
         source="; ".join(dict.fromkeys(each.source for each in known)),
     )
 

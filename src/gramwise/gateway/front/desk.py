@@ -204,24 +204,19 @@ class Desk:
 
     def _request(self, asked: Asked, model: str, arrival_s: float) -> Request:
         fleet, ask = self.fleet, asked.ask
-        goals, settings = fleet.scenario.goals, fleet.settings
-        until_s = ask.defer_until_unix_s
-        if until_s is not None and until_s - arrival_s > settings.longest_defer_s:
-            raise BadRequest(
-                400, f"defer_until_unix_s is more than {settings.longest_defer_s:g} s away, the most here"
-            )
-        seq = next(self._seq)
+        until_s, floor_frac = ask.defer_until_unix_s, ask.accuracy_floor_frac
+        if until_s is not None and until_s - arrival_s > fleet.settings.longest_defer_s:
+            most_s = fleet.settings.longest_defer_s
+            raise BadRequest(400, f"defer_until_unix_s is more than {most_s:g} s away, the most here")
         return Request(
             id=self.books.new_id(),
-            seq=seq,
+            seq=next(self._seq),
             draw=self._draw(),
             model=model,
             arrival_s=arrival_s,
-            deadline_s=ask.deadline_s or goals.deadline_s or settings.patience_s,
+            deadline_s=ask.deadline_s or fleet.deadline_s,
             count=asked.count,
-            accuracy_floor_frac=fleet.floor_frac
-            if ask.accuracy_floor_frac is None
-            else ask.accuracy_floor_frac,
+            accuracy_floor_frac=fleet.floor_frac if floor_frac is None else floor_frac,
             allowed_zones=fleet.allowed_zones,
             deferrable_until_s=until_s if until_s is not None and until_s > arrival_s else None,
         )

@@ -77,6 +77,7 @@ class LiveFleet:
         peers: by name.
         now: what decides.
         models: that are served, by name.
+        deadline_s, floor_frac, allowed_zones: of requests that name none; no floor where no variants are chosen.
         told_until_s: an operator's shares (`guide`) hold until then, and no plan of the gateway's own; Unix seconds.
     """
 
@@ -99,6 +100,9 @@ class LiveFleet:
             unread=not settings.accounting,
         )
         self.scenario: Scenario
+        self.deadline_s = settings.patience_s
+        self.floor_frac: float | None = None
+        self.allowed_zones: frozenset[str] | None = None
         self.now: InForce
         self.models: dict[str, Served] = {}
         self.told_until_s = 0.0
@@ -116,12 +120,15 @@ class LiveFleet:
         """Name of the policy that decides."""
         return self._policy.name
 
-    @property
-    def floor_frac(self) -> float | None:
-        """Accuracy floor of a request that sets none: the scenario's, for policies that may choose variants."""
-        if not self.settings.deciding.endswith(VARIANTS_SUFFIX):
-            return None
-        return self.scenario.goals.accuracy_floor_frac
+    def _stand(self, scenario: Scenario) -> None:
+        """Have a scenario, and what its goals say of requests that say nothing themselves."""
+        goals, settings = scenario.goals, self.settings
+        self.scenario = scenario
+        self.deadline_s = goals.deadline_s or settings.patience_s
+        self.floor_frac = None
+        if settings.deciding.endswith(VARIANTS_SUFFIX):
+            self.floor_frac = goals.accuracy_floor_frac
+        self.allowed_zones = None if goals.allowed_zones is None else frozenset(goals.allowed_zones)
 
     async def apply(self, scenario: Scenario, tokens: Mapping[str, SecretStr] | None = None) -> None:
         """Put a scenario in force. Nodes that stay the same keep their connections; those that left finish.
@@ -137,7 +144,7 @@ class LiveFleet:
             peers = self._peers(scenario, tokens or {})
             grids = self.supply.grids(scenario, self._by_zone())
             others = bool(self.peers) and variants_of(scenario) != variants_of(self.scenario)
-            self.scenario = scenario
+            self._stand(scenario)
             stay = [name for name, peer in peers.items() if self.peers.get(name) is peer]
             gone = [peer for name, peer in self.peers.items() if peers.get(name) is not peer]
             # Peers of before keep serving while the new ones are asked and timed.
@@ -309,12 +316,6 @@ class LiveFleet:
                 fractions=fractions,
             )
         )
-
-    @property
-    def allowed_zones(self) -> frozenset[str] | None:
-        """Zones that data may travel to; None for all."""
-        zones = self.scenario.goals.allowed_zones
-        return None if zones is None else frozenset(zones)
 
     async def close(self) -> None:
         """Hang up on everybody."""
