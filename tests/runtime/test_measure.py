@@ -769,3 +769,14 @@ def test_a_ledger_that_cannot_be_written_is_refused_before_the_run(tmp_path: Pat
             ["sh", "-c", "echo > ran"], phase="data", ledger=tmp_path / "file" / "ledger.jsonl", meters=()
         )
     assert not Path("ran").exists()
+
+
+def test_a_signal_that_comes_before_the_command_is_there_reaches_it() -> None:
+    from gramwise.runtime.measure import _PassedOn
+
+    passed_on, sent = _PassedOn(), list[int]()
+    passed_on.came(15)
+    assert sent == []
+    passed_on.to(sent.append)
+    passed_on.came(1)
+    assert sent == [15, 1]

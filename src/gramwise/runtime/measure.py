@@ -82,7 +82,7 @@ def _run_command(measurement: Measurement, argv: Sequence[str], group: GroupCloc
         except OSError as fault:
             measurement.end("failed", [f"the command could not be started: {fault.strerror}."])
             raise ConfigError(f"{argv[0]!r} cannot be started: {fault.strerror}.") from fault
-        passed_on.append(command.send)
+        passed_on.to(command.send)
         measurement.follow(command.cpu_s, command.method)
         code = command.wait()
     left = command.left_behind()
@@ -195,13 +195,34 @@ def _pop(mark: str) -> None:
             os.environ[PARENT] = now
 
 
+class _PassedOn:
+    """Signals on their way to a command. Those that come while it is being started reach it once it is."""
+
+    def __init__(self) -> None:
+        self._send: Callable[[int], None] | None = None
+        self._early: list[int] = []
+
+    def came(self, number: int) -> None:
+        """A signal is here."""
+        if self._send is None:
+            self._early.append(number)
+        else:
+            self._send(number)
+
+    def to(self, send: Callable[[int], None]) -> None:
+        """From now on there is somebody."""
+        self._send = send
+        while self._early:
+            send(self._early.pop(0))
+
+
 @contextlib.contextmanager
-def _signals() -> Iterator[list[Callable[[int], None]]]:
-    """Pass on signals that ask for an end. The list takes who gets them, once there is somebody.
+def _signals() -> Iterator[_PassedOn]:
+    """Pass on signals that ask for an end, once it is known to whom.
 
     Ctrl-C reaches the command by itself, being sent to the whole group of a terminal, and is not passed on twice.
     """
-    receivers: list[Callable[[int], None]] = []
+    receivers = _PassedOn()
     if threading.current_thread() is not threading.main_thread():
         yield receivers  # only the main thread may; signals then reach the caller as before
         return
@@ -209,8 +230,7 @@ def _signals() -> Iterator[list[Callable[[int], None]]]:
     def pass_on(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and _from_terminal():
             return
-        for send in receivers:
-            send(number)
+        receivers.came(number)
 
     wanted: Mapping[signal.Signals, Any] = {
         signal.SIGINT: pass_on,
