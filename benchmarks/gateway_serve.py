@@ -1,9 +1,9 @@
 """CPU that the whole gateway adds to a request, with accounting and without, beside nginx as a plain proxy.
 
-The same backend, the same wrk with 16 connections, in turns in one run; CPU is the gateway process's own clock (all its
-threads: the ledger's too) over the requests that it carried. With accounting, every request is decided on, priced,
-counted, and written to the ledger before its answer leaves, and the answer carries what it cost. The same backend's
-answers tell joules, as nodes do. Needs nginx and wrk.
+The same backend, the same wrk with 16 connections, in turns in one run; CPU and resident memory are those of the
+gateway's process and of all below it, the one that moves the ledger too; CPU is over the requests that it carried. With
+accounting, every request is decided on, priced, counted, and written to the ledger before its answer leaves, and the
+answer carries what it cost. The same backend's answers tell joules, as nodes do. Needs nginx and wrk.
 """
 
 from __future__ import annotations

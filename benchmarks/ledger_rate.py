@@ -1,13 +1,15 @@
 """The ledger: outcomes a second on their way into the database, CPU an outcome, and kill -9 at random moments.
 
 The load is open-loop: outcomes are due at fixed times whatever the ledger does, so a ledger that cannot keep up shows a
-backlog that grows. ``--url`` measures another database than a new SQLite file; ``--kills 0`` leaves the kills out.
+backlog that grows. ``--url`` measures another database than a new SQLite file; ``--kills 0`` leaves the kills out. CPU
+is that of this process and of the one beside it that moves the ledger, whose start (about half a second) is left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import random
 import statistics
 import subprocess
@@ -17,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gateway_proxy import tree_cpu_ns
 from gramwise.gateway.ledger import Ledger, Row, summary
 from record import finish, row
 
@@ -25,6 +28,8 @@ GOAL_PER_S = 20_000
 RATE_PER_S = 22_000
 """A little above the goal, since the time until the last outcome is in the database counts."""
 BURST = 20
+STEADY_PER_S = 4_000
+STEADY_S = 8.0
 SAMPLE_EVERY_S = 0.5
 
 
@@ -39,6 +44,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = asked.url or f"{folder}/rate.db"
         rows, details = sustained(url, Path(folder) / "rate", asked.rate, asked.seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        # Not --url, which has a ledger in it by now.
+        rows.append(background(f"{folder}/steady.db", Path(folder) / "steady"))
     if asked.kills:
         with tempfile.TemporaryDirectory() as folder:
             more = killed(f"{folder}/kill.db", Path(folder) / "kill", asked.kills)
@@ -51,12 +59,12 @@ def sustained(
     url: str, spool: Path, rate: int, seconds: float
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Outcomes at a fixed rate; the backlog is what has been appended and is not in the database yet."""
-    ledger = Ledger.open(url, spool)
+    ledger = started(url, spool)
     total, append_cpu_s = int(rate * seconds) // BURST * BURST, 0.0
     backlog: list[int] = []
     pauses_us: list[float] = []
     gc.collect()
-    start_s, cpu_s, sample_s = time.perf_counter(), time.process_time(), 0.0
+    start_s, cpu_s, sample_s = time.perf_counter(), used_s(), 0.0
     for first in range(0, total, BURST):
         due_s = start_s + first / rate
         while (wait_s := due_s - time.perf_counter()) > 0:
@@ -74,7 +82,7 @@ def sustained(
     took_s = time.perf_counter() - start_s
     settled = ledger.settle(120.0)
     drained_s = time.perf_counter() - start_s
-    cpu_s = time.process_time() - cpu_s
+    cpu_s = used_s() - cpu_s
     with ledger.reading() as book:
         kept = summary(book)["requests"]
     ledger.close()
@@ -102,6 +110,38 @@ def sustained(
         ),
     ]
     return rows, {"outcomes": total, "kept": kept, "backlog_outcomes": backlog, "append_s": took_s}
+
+
+def started(url: str, spool: Path) -> Ledger:
+    """A ledger whose mover is at work."""
+    ledger = Ledger.open(url, spool)
+    if not ledger.settle(60.0):
+        raise SystemExit(f"the ledger does not start: {ledger.status()['database_fault']}")
+    return ledger
+
+
+def used_s() -> float:
+    """CPU of this process and of all below it, so far."""
+    return tree_cpu_ns(os.getpid()) / 1e9
+
+
+def background(url: str, spool: Path) -> dict[str, Any]:
+    """CPU of all that happens behind `Ledger.append`: that of both processes less that of the thread that appends."""
+    ledger = started(url, spool)
+    total = int(STEADY_PER_S * STEADY_S) // BURST * BURST
+    gc.collect()
+    start_s, cpu_s, own_s = time.perf_counter(), used_s(), time.thread_time()
+    for first in range(0, total, BURST):
+        while (wait_s := start_s + first / STEADY_PER_S - time.perf_counter()) > 0:
+            time.sleep(wait_s)
+        for number in range(first, first + BURST):
+            ledger.append(outcome(number))
+    settled = ledger.settle(120.0)
+    behind_s = used_s() - cpu_s - (time.thread_time() - own_s)
+    moved = ledger.status()["moved"]
+    ledger.close()
+    name = f"CPU of an outcome in the background at {STEADY_PER_S:,}/s, SQLite (us)"
+    return row(name, "", behind_s / total * 1e6, None if settled and moved == total else False)
 
 
 def outcome(number: int) -> Row:

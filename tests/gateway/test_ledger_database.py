@@ -9,11 +9,14 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ledger_kit import HOUR_S, KINDS, database_url, refused, row, server_url, sockets
+from msgspec import structs
+from msgspec.msgpack import encode
 
 from gramwise.core.errors import ConfigError, DataGap, SourceUnavailable
 from gramwise.gateway.ledger import (
@@ -28,6 +31,10 @@ from gramwise.gateway.ledger import (
     outcome,
     summary,
 )
+from gramwise.gateway.ledger.moving import COLUMNS, NODE_TIME, ROW, Mover, Progress
+from gramwise.gateway.ledger.records import framed
+from gramwise.gateway.ledger.segments import Segments
+from gramwise.gateway.ledger.spool import Spool
 from gramwise.gateway.ledger.tables import Batch
 
 
@@ -47,6 +54,14 @@ def fill(ledger: Ledger, rows: list[Row]) -> list[Row]:
     for each in rows:
         ledger.append(each)
     return rows
+
+
+def once_told(ledger: Ledger, name: str, limit_s: float = 30.0) -> Mapping[str, Any]:
+    """The ledger's status, as soon as it says something under a name."""
+    until_s = time.monotonic() + limit_s
+    while not (status := ledger.status())[name] and time.monotonic() < until_s:
+        time.sleep(0.01)
+    return status
 
 
 def mixture() -> list[Row]:
@@ -234,6 +249,27 @@ def test_the_rows_come_out_as_they_went_in(ledger: Ledger) -> None:
     assert (float(first["energy_j"]), second["energy_j"], second["http_status"]) == (odd.energy_j, "", "429")
 
 
+def test_every_cell_comes_out_as_it_went_in_however_alike_the_rows_are(ledger: Ledger) -> None:
+    rows = [
+        row(
+            n,
+            node="abc"[n % 3],
+            tenant=f"t{n // 170}",
+            attempts=1 + (n > 250),
+            late=n % 50 == 0,
+            http_status=None if n == 399 else 200,
+            deferred_s=n / 7.0 if n > 300 else None,
+            carbon_market_g=0.5 if n < 90 else None,
+        )
+        for n in range(400)
+    ]
+    fill(ledger, [*rows, refused(400)])
+    with ledger.reading() as book:
+        kept = list(book.rows(0.0, 1e11, {}))
+    assert kept[:400] == [(*structs.astuple(each), ledger.run) for each in rows]
+    assert len(kept) == 401
+
+
 def test_requests_and_idle_and_overhead_are_what_was_metered(ledger: Ledger) -> None:
     for n in range(120):
         known = {"metered_j": 10.0, "requests_j": 4.0, "idle_j": 5.0, "overhead_j": 0.9}
@@ -274,11 +310,6 @@ def test_a_record_that_makes_no_sense_is_set_aside_and_holds_nothing_up(
 
 
 def test_a_record_of_another_version_is_read_by_the_names_of_its_columns(url: str, tmp_path: Path) -> None:
-    from msgspec.msgpack import encode
-
-    from gramwise.gateway.ledger.records import framed
-    from gramwise.gateway.ledger.spool import Spool
-
     old = Spool(tmp_path / "spool", {"1": ["request_id", "status", "colour", "arrival_s", "energy_j"]})
     old.append(framed(1, encode(["old", "completed", "red", HOUR_S, 2])))
     old.close()
@@ -330,30 +361,48 @@ def test_questions_that_make_no_sense_are_refused_in_a_sentence(ledger: Ledger) 
 
 
 class Wavering(Database):
-    """Takes its first batch and says that it failed, takes nothing of the second, and then behaves."""
+    """Takes its first batches and says that it failed, takes nothing of the second ones, and then behaves."""
 
     turns = 0
 
-    def put(self, batch: Batch) -> int:
+    def put(self, batches: Iterable[Batch]) -> int:
         self.turns += 1
         if self.turns == 2:
             raise SourceUnavailable("the link broke before the commit")
-        new = super().put(batch)
+        new = super().put(batches)
         if self.turns == 1:
             raise SourceUnavailable("the link broke after the commit")
         return new
 
 
 def test_a_commit_of_which_nobody_heard_is_not_counted_twice(url: str, tmp_path: Path) -> None:
-    ledger = Ledger(Wavering(url), tmp_path / "spool", segment_bytes=10_000)
-    for n in range(100):
-        ledger.append(row(n))
-        ledger.append_node_time(NodeTime(node="a", start_s=HOUR_S, end_s=HOUR_S + 1.0, idle_j=1.0))
-    with ledger.reading(60.0) as book:
+    spool = Spool(tmp_path, COLUMNS, segment_bytes=10_000)
+    told: list[Progress] = []
+    database = Wavering(url)
+    mover = Mover(spool.id, Segments(spool.folder, spool.before), database, told.append)
+    for first in (0, 50):
+        for n in range(first, first + 50):
+            spool.append(framed(ROW, encode(row(n))))
+            stretch = NodeTime(node="a", start_s=HOUR_S, end_s=HOUR_S + 1.0, idle_j=1.0)
+            spool.append(framed(NODE_TIME, encode(stretch)))
+        with pytest.raises(SourceUnavailable, match="the link broke") as caught:
+            mover.move(lambda: False)
+        mover.failed(caught.value)
+    mover.move(lambda: False)
+    assert told[-1].position == spool.end
+    assert [each.fault for each in told if each.fault] == [
+        "the link broke after the commit",
+        "the link broke before the commit",
+    ]
+    with database.reading() as book:
         assert summary(book)["requests"] == 100
         assert energy(book)["nodes"][0]["idle_j"] == 100.0
-    assert ledger.status()["doubled"] == 0
-    ledger.close()
+    assert sum(each.doubled for each in told) == 0
+    assert len(list(tmp_path.glob("spool-*.log"))) == 1, (
+        "what is in the database is deleted, also after a fault"
+    )
+    spool.close()
+    database.close()
 
 
 def test_two_gateways_share_a_database(url: str, tmp_path: Path) -> None:
@@ -388,7 +437,7 @@ def test_a_server_that_is_away_costs_nothing_until_the_spool_is_full(tmp_path: P
             written += 1
     with pytest.raises(LedgerFull, match="nothing is dropped"):
         ledger.append(row(written))
-    status = ledger.status()
+    status = once_told(ledger, "database_fault")
     assert (status["appended"], status["moved"], status["refused"], status["accepts"]) == (
         written,
         0,
@@ -441,14 +490,16 @@ import resource, sys, time
 from gramwise.gateway.ledger import Ledger, Row, summary
 folder = sys.argv[1]
 ledger = Ledger.open(folder + "/ledger.db", folder + "/spool", segment_bytes=50_000)
-hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, hard))
+assert ledger.settle(60.0)
+mover, hard = ledger.status()["mover_pid"], resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.prlimit(mover, resource.RLIMIT_FSIZE, (120_000, hard))
 for number in range(3_000):
     ledger.append(Row(request_id=str(number), arrival_s=1.79e9 + number, status="completed"))
 while ledger.status()["database_fault"] is None:
     time.sleep(0.01)
 print(ledger.settle(0.0), ledger.status()["database_fault"])
-resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+assert ledger.status()["mover_pid"] == mover
+resource.prlimit(mover, resource.RLIMIT_FSIZE, (hard, hard))
 with ledger.reading(60.0) as book:
     print(summary(book)["requests"], ledger.status()["database_fault"])
 ledger.close()

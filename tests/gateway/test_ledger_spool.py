@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from gramwise.core.errors import ConfigError
 from gramwise.gateway.ledger.records import framed, parsed
-from gramwise.gateway.ledger.spool import START, LedgerFull, Position, Spool
+from gramwise.gateway.ledger.segments import START, Position, Segments
+from gramwise.gateway.ledger.spool import LedgerFull, Spool
 
 COLUMNS = {"1": ["request_id"]}
 
@@ -25,11 +26,24 @@ def spool(folder: Path, limit_bytes: int = 400_000, segment_bytes: int = 100_000
     return Spool(folder, COLUMNS, limit_bytes=limit_bytes, segment_bytes=segment_bytes)
 
 
+def seen(source: Spool) -> Segments:
+    """The spool's files as another process sees them now."""
+    segments = Segments(source.folder, source.before)
+    segments.look()
+    return segments
+
+
+def forget(source: Spool, position: Position) -> None:
+    seen(source).forget(position)
+    source.release(position)
+
+
 def drain(
     source: Spool, position: Position = START, most_bytes: int = 1_000
 ) -> tuple[list[bytes], Position, int]:
     bodies, skipped = [], 0
-    while (piece := source.read(position, most_bytes)) is not None:
+    segments = seen(source)
+    while (piece := segments.read(position, most_bytes)) is not None:
         bodies += [bytes(body) for kind, body in piece.records if kind == 1]
         position, skipped = piece.next, skipped + piece.skipped_bytes
     return bodies, position, skipped
@@ -54,7 +68,7 @@ def test_a_process_after_this_one_goes_on_in_a_segment_of_its_own_under_the_same
     one = spool(tmp_path)
     one.append(framed(1, b"before"))
     _, position, _ = drain(one)
-    one.forget(position)
+    forget(one, position)
     one.close()
     two = spool(tmp_path)
     two.append(framed(1, b"after"))
@@ -126,6 +140,38 @@ def test_reading_in_parts_loses_nothing(bodies: list[bytes], cut: float) -> None
     assert skipped + more == 0
 
 
+def test_a_record_that_is_just_being_written_is_waited_for_and_one_that_never_was_is_skipped(
+    tmp_path: Path,
+) -> None:
+    one = spool(tmp_path)
+    one.append(framed(1, b"first"))
+    (file,) = tmp_path.glob("spool-*.log")
+    whole = file.read_bytes()
+    for kept in range(1, len(whole)):
+        file.write_bytes(whole[:kept])
+        assert drain(one) == ([], START, 0), "not even its header is whole, or the record is not"
+    file.write_bytes(whole + framed(1, b"second")[:-1])
+    bodies, position, _ = drain(one)
+    assert (bodies, position) == ([b"first"], one.end)
+    one.close()
+    two = spool(tmp_path)
+    assert drain(two, position) == ([], two.end, len(framed(1, b"second")) - 1)
+    two.close()
+
+
+def test_a_segment_with_nothing_but_its_header_holds_nothing_up(tmp_path: Path) -> None:
+    one = spool(tmp_path)
+    one.append(framed(1, b"never whole"))
+    one.close()
+    (file,) = tmp_path.glob("spool-*.log")
+    os.truncate(file, file.stat().st_size - len(framed(1, b"never whole")))
+    two = spool(tmp_path)
+    assert drain(two) == ([], two.end, 0)
+    two.append(framed(1, b"later"))
+    assert drain(two) == ([b"later"], two.end, 0)
+    two.close()
+
+
 def test_at_its_limit_it_says_so_and_drops_nothing_and_goes_on_once_there_is_room(tmp_path: Path) -> None:
     one = spool(tmp_path, limit_bytes=8_000, segment_bytes=2_000)
     written = 0
@@ -139,7 +185,7 @@ def test_at_its_limit_it_says_so_and_drops_nothing_and_goes_on_once_there_is_roo
     assert (one.appended, one.refused) == (written, 2)
     bodies, position, _ = drain(one)
     assert bodies == [b"%04d" % n for n in range(written)]
-    one.forget(position)
+    forget(one, position)
     one.append(framed(1, b"room"))
     assert drain(one, position)[0] == [b"room"]
     assert one.held_bytes == sum(file.stat().st_size for file in tmp_path.glob("spool-*.log"))
@@ -167,7 +213,8 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from gramwise.gateway.ledger.records import framed
-from gramwise.gateway.ledger.spool import START, LedgerFull, Spool
+from gramwise.gateway.ledger.segments import START, Segments
+from gramwise.gateway.ledger.spool import LedgerFull, Spool
 one = Spool(Path(sys.argv[1]), {"1": ["request_id"]})
 kept = 0
 def fill():
@@ -182,7 +229,11 @@ hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 for limit in (5_001, 9_999):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     fill()
-piece = one.read(START)
+segments = Segments(one.folder, one.before)
+end = segments.look()
+assert end == one.end
+piece = segments.read(START)
+assert piece.next == end
 assert [bytes(body) for kind, body in piece.records if kind == 1] == [b"%05d" % n for n in range(kept)]
 assert piece.skipped_bytes == 0
 print(kept)

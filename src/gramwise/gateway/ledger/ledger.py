@@ -1,11 +1,17 @@
 """The ledger as the gateway has it: outcomes in, at a few microseconds each, and on to the database behind its back.
 
-Two threads stand behind `Ledger.append`: one syncs the spool to the disk twice a second, one moves it into the
-database. So a database that is slow or away delays neither an answer nor the sync.
+A thread behind `Ledger.append` syncs the spool to the disk twice a second; a process of its own moves the spool into
+the database (`gramwise.gateway.ledger.moving`). So a database that is slow or away delays neither an answer nor the
+sync, and what moving takes is not taken from the interpreter that requests run in.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -15,22 +21,25 @@ from typing import Any
 
 import msgspec
 
+import gramwise
 from gramwise.core.errors import SourceUnavailable
-from gramwise.core.units import BYTES_PER_MIB, S_PER_DAY, S_PER_HOUR
+from gramwise.core.units import BYTES_PER_MIB
 
 from .book import Book
-from .records import HEADER, Header, framed
-from .rows import NODE_COLUMNS, ROW_COLUMNS, Body, Cells, Kind, NodeTime, Reader, Row, spelt
-from .spool import Piece, Position, Spool
-from .tables import Batch, Database
+from .moving import COLUMNS, NODE_TIME, RETRY_AT_LEAST_S, RETRY_AT_MOST_S, ROW, Progress, Task
+from .records import framed
+from .rows import NodeTime, Row, spelt
+from .segments import Position
+from .spool import Spool
+from .tables import Database
 
-_ROW, _NODE_TIME = 1, 2
-_KINDS: Mapping[int, Kind] = {_ROW: Row, _NODE_TIME: NodeTime}
-_COLUMNS = {str(_ROW): ROW_COLUMNS, str(_NODE_TIME): NODE_COLUMNS}
 _SYNC_EVERY_S = 0.5
-_MOVE_EVERY_S = 0.25
-_RETRY_AT_MOST_S = 10.0
 _RESERVE_FRAC = 0.02
+_PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); import gramwise; del sys.path[0]; "
+    "from gramwise.gateway.ledger.moving import main; main()"
+)
+"""The same gramwise as here, and by ``-P`` nothing that only lies in the working folder."""
 
 
 class Ledger:
@@ -60,18 +69,13 @@ class Ledger:
         retention_days: float | None = None,
     ) -> None:
         self.database = database
-        self._spool = Spool(spool_dir, _COLUMNS, limit_bytes=limit_bytes, segment_bytes=segment_bytes)
-        self._retention_days = retention_days
+        self._spool = Spool(spool_dir, COLUMNS, limit_bytes=limit_bytes, segment_bytes=segment_bytes)
         self._encode = msgspec.msgpack.Encoder().encode
-        self._mover = _Mover(self._spool, database)
+        self._mover = _Mover(self._spool, database, retention_days)
         self._sync_fault: str | None = None
         self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._keep_synced, name="ledger-sync", daemon=True),
-            threading.Thread(target=self._keep_moved, name="ledger-move", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._syncing = threading.Thread(target=self._keep_synced, name="ledger-sync", daemon=True)
+        self._syncing.start()
 
     @classmethod
     def open(cls, url: str, spool_dir: Path | str, **settings: Any) -> Ledger:
@@ -107,7 +111,7 @@ class Ledger:
         Raises:
             LedgerFull: it could not be written; nothing of it was, and the answer must not leave.
         """
-        self._append(_ROW, row)
+        self._append(ROW, row)
 
     def append_node_time(self, stretch: NodeTime) -> None:
         """Write down what a node took over a stretch of time.
@@ -115,7 +119,7 @@ class Ledger:
         Raises:
             LedgerFull: it could not be written; nothing of it was.
         """
-        self._append(_NODE_TIME, stretch)
+        self._append(NODE_TIME, stretch)
 
     def _append(self, kind: int, record: Row | NodeTime) -> None:
         try:
@@ -163,6 +167,7 @@ class Ledger:
             "database": self.database.shown,
             "database_fault": self._mover.fault,
             "database_away_s": self._mover.away_s,
+            "mover_pid": self._mover.pid,
         }
 
     def close(self, limit_s: float = 10.0) -> bool:
@@ -173,9 +178,8 @@ class Ledger:
         """
         settled = self.settle(limit_s)
         self._stopping.set()
-        self._mover.wake.set()
-        for thread in self._threads:
-            thread.join(limit_s)
+        self._mover.close(limit_s)
+        self._syncing.join(limit_s)
         self._spool.close()
         self.database.close()
         return settled
@@ -188,108 +192,139 @@ class Ledger:
             except OSError as fault:
                 self._sync_fault = f"the spool cannot be synced: {fault.strerror}"
 
-    def _keep_moved(self) -> None:
-        pause_s, pruned_s = _MOVE_EVERY_S, -S_PER_HOUR
-        while not self._stopping.is_set():
-            try:
-                self._mover.move(self._stopping)
-                if time.monotonic() - pruned_s >= S_PER_HOUR:
-                    self._prune()
-                    pruned_s = time.monotonic()
-                pause_s = _MOVE_EVERY_S
-            except Exception as fault:  # noqa: BLE001 - a thread that ended would fill the spool in silence
-                self._mover.failed(fault)
-                pause_s = min(2.0 * pause_s, _RETRY_AT_MOST_S)
-            self._mover.wake.wait(pause_s)
-            self._mover.wake.clear()
-
-    def _prune(self) -> None:
-        if self._retention_days is not None:
-            self.database.prune(time.time() - self._retention_days * S_PER_DAY)
-
 
 class _Mover:
-    """Takes the spool into the database, batch by batch; used by one thread, asked by others."""
+    """The process that moves a spool, kept alive and asked."""
 
-    def __init__(self, spool: Spool, database: Database) -> None:
-        self._spool, self._database = spool, database
+    def __init__(self, spool: Spool, database: Database, retention_days: float | None) -> None:
+        self._spool, self._folder = spool, Path.cwd()
+        task = Task(
+            url=database.url,
+            folder=str(spool.folder),
+            spool=spool.id,
+            before=spool.before,
+            parent=os.getpid(),
+            retention_days=retention_days,
+        )
+        self._task = msgspec.json.encode(task) + b"\n"
+        self._decode = msgspec.json.Decoder(Progress).decode
+        self._child: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
+        self._stopping = threading.Event()
         self._position: Position | None = None
-        self._readers: tuple[Header | None, dict[int, Reader]] = (None, {})
         self._moved = threading.Condition()
         self._failed_since_s: float | None = None
-        self.wake = threading.Event()
         self.fault: str | None = None
         self.counts = {"moved": 0, "doubled": 0, "unreadable": 0, "skipped_bytes": 0}
+        # A thread, so that nobody waits for the start; then it sleeps in a read.
+        self._thread = threading.Thread(target=self._keep, name="ledger-move", daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        child = self._child
+        return None if child is None else child.pid
 
     @property
     def away_s(self) -> float:
-        """For how long the database has failed."""
-        return 0.0 if self._failed_since_s is None else time.monotonic() - self._failed_since_s
+        """For how long nothing could be moved."""
+        since_s = self._failed_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     def settled(self, end: Position, limit_s: float) -> bool:
         """Whether the database has everything up to a position, or has it in time."""
-        self.wake.set()
+        if self._position is None or self._position < end:
+            self._wake()
         with self._moved:
             return self._moved.wait_for(lambda: self._position is not None and self._position >= end, limit_s)
 
-    def move(self, stopping: threading.Event) -> None:
-        """Everything that is there now, unless it is time to stop.
+    def close(self, limit_s: float) -> None:
+        """Let the process end, which it does once it has moved what it can."""
+        self._stopping.set()
+        with self._starting:
+            child = self._child
+            if child is not None and child.stdin is not None:
+                child.stdin.close()
+        self._thread.join(limit_s)
+        if self._thread.is_alive() and child is not None:
+            child.kill()
+            self._thread.join(limit_s)
 
-        Raises:
-            SourceUnavailable: the database failed.
-            OSError: the spool cannot be read, or what is unreadable cannot be set aside.
-        """
-        if self._position is None:
-            self._database.prepare()
-            self._reach(self._database.position(self._spool.id))
-        # Not on and on: a transaction costs, so what comes meanwhile waits for the next round.
-        end = self._spool.end
-        while self._position is not None and self._position < end and not stopping.is_set():
-            piece = self._spool.read(self._position)
-            if piece is None:
-                break
-            self._take(piece)
+    def _wake(self) -> None:
+        with self._starting:
+            self._say(b"\n")
 
-    def failed(self, fault: Exception) -> None:
-        """Tell why, and ask the database anew where it stands: what was under way may have got in or not."""
-        self.fault = str(fault) or type(fault).__name__
-        self._failed_since_s = self._failed_since_s or time.monotonic()
-        self._position = None
+    def _say(self, line: bytes) -> None:
+        """Nothing, where the process has ended or has more than enough to read."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._child is not None and self._child.stdin is not None:
+                os.write(self._child.stdin.fileno(), line)
 
-    def _take(self, piece: Piece) -> None:
-        bodies: dict[int, list[Body]] = {_ROW: [], _NODE_TIME: []}
-        for kind, body in piece.records:
-            bodies.setdefault(kind, []).append(body)
-        bodies.pop(HEADER, None)
-        cells: dict[int, list[Cells]] = {_ROW: [], _NODE_TIME: []}
-        unreadable: dict[int, list[Body]] = {}
-        readers = self._readers_of(piece.header)
-        for kind, some in bodies.items():
-            cells[kind], unreadable[kind] = readers[kind].read(some) if kind in readers else ([], some)
-        rows, nodes = cells[_ROW], cells[_NODE_TIME]
-        run = piece.header.run if piece.header else ""
-        new = self._database.put(
-            Batch(spool=self._spool.id, run=run, next=piece.next, rows=rows, nodes=nodes)
-        )
-        self.counts["moved"] += new
-        self.counts["doubled"] += len(rows) - new
-        for kind, some in unreadable.items():
-            self.counts["unreadable"] += len(some)
-            for each in some:
-                self._spool.set_aside(kind, each)
-        self.counts["skipped_bytes"] += piece.skipped_bytes
-        self._reach(piece.next)
-        self._spool.forget(piece.next)
+    def _keep(self) -> None:
+        """Start the process, and hear it until it ends; and again, unless that was meant."""
+        pause_s = RETRY_AT_LEAST_S
+        while not self._stopping.is_set():
+            before = self._position
+            try:
+                why = self._live()
+            except Exception as fault:  # noqa: BLE001 - a thread that ended would fill the spool in silence
+                why = f"the process that moves the ledger cannot be started: {fault}"
+            if not self._stopping.is_set():
+                self._failed(why)
+                came_on = self._position != before
+                pause_s = RETRY_AT_LEAST_S if came_on else min(2.0 * pause_s, RETRY_AT_MOST_S)
+                self._stopping.wait(pause_s)
 
-    def _readers_of(self, header: Header | None) -> Mapping[int, Reader]:
-        if header is not self._readers[0] and header != self._readers[0]:
-            written = header.columns if header else {}
-            readers = {n: Reader(_KINDS[n], written[str(n)]) for n in _KINDS if str(n) in written}
-            self._readers = header, readers
-        return self._readers[1]
+    def _live(self) -> str:
+        """One life of the process; why it ended."""
+        root = Path(gramwise.__file__).parents[1]
+        with self._starting:
+            if self._stopping.is_set():
+                return ""
+            # In a session of its own, since what a terminal sends is for the gateway, which ends in order.
+            child = self._child = subprocess.Popen(
+                [sys.executable, "-P", "-c", _PROGRAM, str(root)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                start_new_session=True,
+            )
+            assert child.stdin is not None
+            self._say(self._task)
+            os.set_blocking(child.stdin.fileno(), False)
+        with child:
+            said = self._follow(child)
+            with self._starting:
+                self._child = None
+        code = child.returncode
+        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return f"the process that moves the ledger ended: {how}{said and ', '}{said}"
 
-    def _reach(self, position: Position) -> None:
+    def _follow(self, child: subprocess.Popen[bytes]) -> str:
+        """Hear a process to its end; the last that it said and did not mean for us."""
+        assert child.stdout is not None
+        said = ""
+        for line in child.stdout:
+            try:
+                self._hear(self._decode(line))
+            except msgspec.MsgspecError:
+                said = line.decode("utf-8", "replace").strip() or said
+        return said
+
+    def _hear(self, told: Progress) -> None:
+        if told.position is None:
+            self._failed(told.fault or "it does not say why")
+            return
+        self._spool.release(told.position)
         with self._moved:
-            self.fault, self._failed_since_s = None, None
-            self._position = position
+            for name in self.counts:
+                self.counts[name] += getattr(told, name)
+            self.fault = self._failed_since_s = None
+            self._position = told.position
             self._moved.notify_all()
+
+    def _failed(self, why: str) -> None:
+        self.fault = why
+        self._failed_since_s = self._failed_since_s or time.monotonic()

@@ -30,7 +30,7 @@ def framed(kind: int, body: bytes) -> bytes:
     return _HEAD.pack(_MARK, kind, len(body), zlib.crc32(body, kind)) + body
 
 
-def parsed(data: bytes, *, last: bool) -> tuple[list[tuple[int, memoryview]], int, int]:
+def parsed(data: bytes, *, last: bool) -> tuple[list[tuple[int, bytes]], int, int]:
     """The records in some bytes.
 
     Args:
@@ -40,15 +40,17 @@ def parsed(data: bytes, *, last: bool) -> tuple[list[tuple[int, memoryview]], in
     Returns:
         Kind and body of each; how many bytes are dealt with; how many of those were no record.
     """
-    view, size, at, skipped = memoryview(data), len(data), 0, 0
-    records: list[tuple[int, memoryview]] = []
-    head, crc32, width = _HEAD.unpack_from, zlib.crc32, _HEAD.size
+    size, at, skipped = len(data), 0, 0
+    records: list[tuple[int, bytes]] = []
+    head, crc32, width, found_whole = _HEAD.unpack_from, zlib.crc32, _HEAD.size, records.append
     while size - at >= width:
         mark, kind, length, crc = head(data, at)
-        body = view[at + width : at + width + length]
-        if mark == _MARK and len(body) == length and crc32(body, kind) == crc:
-            records.append((kind, body))
-            at += width + length
+        begin = at + width
+        end = begin + length
+        body = data[begin:end]
+        if crc32(body, kind) == crc and mark == _MARK and end <= size:
+            found_whole((kind, body))
+            at = end
             continue
         if mark == _MARK and len(body) < length and not last:
             break

@@ -7,7 +7,10 @@ without an object in between. What is not known is None; NaN and infinities are 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import msgspec
@@ -20,6 +23,11 @@ STATUSES: tuple[Status, ...] = ("completed", "refused", "lost", "failed")
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """Up to what any database and any reader of JSON takes."""
+
+_Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)]
+_Real: TypeAlias = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+_CLEAN: Mapping[Any, Any] = {str: _Text, float: _Real, float | None: _Real | None}
+"""Types that let nothing pass that needs cleaning, but for NUL in a text."""
 
 Cells: TypeAlias = tuple[Any, ...]
 """The fields of a record in their order."""
@@ -132,39 +140,50 @@ class Reader:
     def __init__(self, kind: Kind, written: Sequence[str]) -> None:
         fields, plain = msgspec.structs.fields(kind), list(get_type_hints(kind).values())
         types = {field.name: field.type for field in fields}
-        self._decode = msgspec.msgpack.Decoder(tuple[tuple(types.get(name, Any) for name in written)]).decode  # type: ignore[misc]
+        loose = tuple(types.get(name, Any) for name in written)
+        self._decode = msgspec.msgpack.Decoder(tuple[loose]).decode  # type: ignore[valid-type]
+        strict = tuple(_CLEAN.get(each, each) for each in loose)
+        self._decode_clean = msgspec.msgpack.Decoder(tuple[strict]).decode  # type: ignore[valid-type]
         self._same = tuple(written) == kind.__struct_fields__
         self._from = [(written.index(f.name) if f.name in written else -1, f.default) for f in fields]
         self._texts = [n for n, of in enumerate(plain) if of is str]
         self._floats = [n for n, of in enumerate(plain) if of == float | None]
         self._needed = [n for n, of in enumerate(plain) if of is float]
+        self._names = itemgetter(*self._texts[1:])
 
     def read(self, bodies: Sequence[Body]) -> tuple[list[Cells], list[Body]]:
         """The cells of records, clean enough for any database; and the records that are none."""
+        try:
+            rows = self._today(list(map(self._decode_clean, bodies)))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return self._read_each(bodies)
+        return (rows, []) if self._sound(rows) else self._read_each(bodies)
+
+    def _sound(self, rows: Sequence[Cells]) -> bool:
+        """Whether no text has a NUL. Names are few, whatever the rows."""
+        texts = chain([row[0] for row in rows], *set(map(self._names, rows)))
+        return "\0" not in "".join(texts)
+
+    def _today(self, rows: list[Cells]) -> list[Cells]:
+        """The rows with today's columns."""
+        if self._same:
+            return rows
+        return [tuple(default if n < 0 else row[n] for n, default in self._from) for row in rows]
+
+    def _read_each(self, bodies: Sequence[Body]) -> tuple[list[Cells], list[Body]]:
+        """One by one, since some need cleaning or are no records."""
         rows: list[Cells] = []
         wrong: list[Body] = []
-        decode = self._decode
         for body in bodies:
             try:
-                rows.append(decode(body))
+                cells = self._cleaned(self._today([self._decode(body)])[0])
             except (msgspec.MsgspecError, UnicodeDecodeError):
+                cells = None
+            if cells is None:
                 wrong.append(body)
-        if not self._same:
-            rows = [tuple(default if n < 0 else row[n] for n, default in self._from) for row in rows]
-        if rows and not self._sound(list(zip(*rows, strict=True))):
-            lost = set(map(id, wrong))
-            kept = [body for body in bodies if id(body) not in lost]
-            cleaned = [self._cleaned(row) for row in rows]
-            wrong += [body for body, row in zip(kept, cleaned, strict=True) if row is None]
-            rows = [row for row in cleaned if row is not None]
+            else:
+                rows.append(cells)
         return rows, wrong
-
-    def _sound(self, columns: Sequence[Sequence[Any]]) -> bool:
-        """Whether nothing needs cleaning: by column, which takes a third of the time that it takes by row."""
-        texts, numbers = (columns[n] for n in self._texts), (columns[n] for n in self._needed + self._floats)
-        return all(
-            max(map(len, each)) <= LONGEST_TEXT and "\0" not in "".join(each) for each in texts
-        ) and all(math.isfinite(sum(filter(None, each))) for each in numbers)
 
     def _cleaned(self, cells: Cells) -> Cells | None:
         """What is not known as None, texts of a length and of characters that fit; None for what is beyond that."""

@@ -1,8 +1,8 @@
-"""The spool: records in files, written by one system call each before the answer leaves, and read in order.
+"""The spool: records in files, written by one system call each before the answer leaves.
 
 A written record survives the process, whatever kills it, since the kernel has it; `Spool.sync` bounds what a power
-failure takes. Files are numbered segments, each with a header; a process never appends to one that another wrote, and
-a segment is deleted once a later one has been moved from.
+failure takes. Files are numbered segments, each with a header, and a process never appends to one that another wrote.
+Another process reads them (`gramwise.gateway.ledger.segments`) and deletes what has been moved.
 """
 
 from __future__ import annotations
@@ -10,59 +10,34 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from gramwise.core.errors import ConfigError, Rejected
 from gramwise.core.units import BYTES_PER_MIB
 
-from .records import HEADER, Header, framed, header_of, parsed
-
-_NAME = re.compile(r"spool-(\d{12})\.log")
-_READ_BYTES = BYTES_PER_MIB
+from .records import HEADER, Header, framed, header_of
+from .segments import Position, end_of, file_of, sizes_of
 
 
 class LedgerFull(Rejected):
     """The outcome could not be written down: the spool has reached its limit, or the disk is full."""
 
 
-class Position(NamedTuple):
-    """A place between records: of which segment, and how many bytes into it."""
-
-    segment: int
-    offset_bytes: int
-
-
-START = Position(0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Records that were read at once, all of one segment.
-
-    Attributes:
-        header: of their segment; None where it is spoilt, and then there are no records.
-        records: kind and body of each.
-        next: where reading goes on.
-        skipped_bytes: that were no record.
-    """
-
-    header: Header | None
-    records: Sequence[tuple[int, memoryview]]
-    next: Position
-    skipped_bytes: int
-
-
 class Spool:
     """A folder of segments that this process alone writes.
+
+    Attributes:
+        folder: where they are.
+        id: under which the database knows the spool, whichever process writes it.
+        run: name of this process's life.
+        before: number of the last segment that was there already.
+        appended, refused: records since start.
 
     Args:
         folder: made where it is missing.
@@ -87,9 +62,9 @@ class Spool:
             raise ConfigError(
                 f"a limit of {limit_bytes} bytes is too small.", key="ledger.spool_limit", fix=fix
             )
-        self._folder, self._limit, self._segment_bytes = folder, limit_bytes, segment_bytes
+        self.folder, self._limit, self._segment_bytes = folder, limit_bytes, segment_bytes
         self._held = _taken(folder)
-        self._sizes = dict(sorted(_segments(folder)))
+        self._sizes = sizes_of(folder)
         self.id = _known_id(folder, list(self._sizes)) or secrets.token_hex(8)
         self.run = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}-{secrets.token_hex(4)}"
         header = Header(spool=self.id, run=self.run, columns={k: list(v) for k, v in columns.items()})
@@ -97,8 +72,9 @@ class Spool:
         self._lock = threading.Lock()
         self._fd = -1
         self._left: list[int] = []
-        self._current = max(self._sizes, default=0)
+        self.before = self._current = max(self._sizes, default=0)
         self._end = 0
+        self._end_before = end_of(self._sizes)
         self._bytes = sum(self._sizes.values())
         self._unsynced_since_s: float | None = None
         self._syncing_since_s: float | None = None
@@ -117,9 +93,9 @@ class Spool:
 
     @property
     def end(self) -> Position:
-        """Where the next record will stand."""
+        """Behind the last record that was written whole."""
         with self._lock:
-            return max((Position(n, size) for n, size in self._sizes.items() if size), default=START)
+            return Position(self._current, self._end) if self._end else self._end_before
 
     @property
     def unsynced_s(self) -> float:
@@ -154,23 +130,25 @@ class Spool:
     def _begin(self) -> None:
         """The next segment, still empty; the file of the last is left to `sync`, which may take its time."""
         number = self._current + 1
-        file = self._folder / f"spool-{number:012d}.log"
+        file = file_of(self.folder, number)
         try:
             fd = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as fault:
             raise LedgerFull(f"the ledger cannot write {file}: {fault.strerror}.") from fault
         if self._fd >= 0:
             self._left.append(self._fd)
+        if self._end:
+            self._end_before = Position(self._current, self._end)
         self._fd, self._current, self._end, self._sizes[number] = fd, number, 0, 0
 
     def _write(self, data: bytes) -> None:
         try:
             written = os.write(self._fd, data)
         except OSError as fault:
-            raise LedgerFull(f"the ledger cannot be written: {fault.strerror} ({self._folder}).") from fault
+            raise LedgerFull(f"the ledger cannot be written: {fault.strerror} ({self.folder}).") from fault
         if written != len(data):
             self._undo(written)
-            raise LedgerFull(f"the ledger cannot be written: no space for a whole record ({self._folder}).")
+            raise LedgerFull(f"the ledger cannot be written: no space for a whole record ({self.folder}).")
         self._end += written
         self._bytes += written
         self._sizes[self._current] = self._end
@@ -187,7 +165,7 @@ class Spool:
 
     def _full(self) -> LedgerFull:
         return LedgerFull(
-            f"the ledger's spool {self._folder} holds {self._bytes} bytes of its {self._limit} and the database "
+            f"the ledger's spool {self.folder} holds {self._bytes} bytes of its {self._limit} and the database "
             "has not taken them; nothing is dropped, so no more is served until it does."
         )
 
@@ -212,52 +190,11 @@ class Spool:
             for file in left:
                 os.close(file)
 
-    def read(self, position: Position, most_bytes: int = _READ_BYTES) -> Piece | None:
-        """The records from a position on, at most about so many bytes of them; None where there are none yet."""
+    def release(self, position: Position) -> None:
+        """Count no more what has been deleted: the segments before a position."""
         with self._lock:
-            numbers = [n for n in self._sizes if n >= position.segment]
-            current, open_ = self._current, self._fd >= 0
-            ends = dict(self._sizes)
-        for number in sorted(numbers):
-            start = position.offset_bytes if number == position.segment else 0
-            if start < ends[number]:
-                whole = number < current or not open_
-                return self._read(number, start, ends[number], most_bytes, whole=whole)
-        return None
-
-    def _read(self, number: int, start: int, end: int, most_bytes: int, *, whole: bool) -> Piece | None:
-        """``whole``: nobody writes there any more, so what is incomplete stays so."""
-        with (self._folder / f"spool-{number:012d}.log").open("rb") as file:
-            header, after = header_of(file.read(BYTES_PER_MIB))
-            if header is None:
-                return Piece(None, (), Position(number, end), end - start)
-            begin = max(start, after)
-            file.seek(begin)
-            data = file.read(min(most_bytes, end - begin))
-        records, used, skipped = parsed(data, last=whole and begin + len(data) >= end)
-        if not used and begin + len(data) < end:
-            return self._read(number, start, end, 2 * most_bytes, whole=whole)
-        if not used:
-            return None
-        return Piece(header, records, Position(number, begin + used), skipped)
-
-    def forget(self, position: Position) -> None:
-        """Delete the segments before a position; its own stays, so that numbers are never used again."""
-        with self._lock:
-            gone = [n for n in self._sizes if n < position.segment]
-        for number in gone:
-            (self._folder / f"spool-{number:012d}.log").unlink(missing_ok=True)
-            with self._lock:
+            for number in [n for n in self._sizes if n < position.segment]:
                 self._bytes -= self._sizes.pop(number)
-
-    def set_aside(self, kind: int, body: bytes | memoryview) -> None:
-        """Keep a whole record that makes no sense in ``unreadable.log``, so that nothing that was written is lost.
-
-        Raises:
-            OSError: the disk failed.
-        """
-        with (self._folder / "unreadable.log").open("ab") as file:
-            file.write(framed(kind, bytes(body)))
 
     def close(self) -> None:
         """Sync, and let another process have the folder."""
@@ -289,18 +226,14 @@ def _taken(folder: Path) -> int:
     return held
 
 
-def _segments(folder: Path) -> list[tuple[int, int]]:
-    """Number and size of each segment."""
-    return [
-        (int(m[1]), file.stat().st_size) for file in folder.iterdir() if (m := _NAME.fullmatch(file.name))
-    ]
-
-
 def _known_id(folder: Path, numbers: Sequence[int]) -> str | None:
     """The name under which the database knows this spool; None for a new one."""
     for number in sorted(numbers, reverse=True):
-        with (folder / f"spool-{number:012d}.log").open("rb") as file:
-            header, _ = header_of(file.read(BYTES_PER_MIB))
+        try:
+            with file_of(folder, number).open("rb") as file:
+                header, _ = header_of(file.read(BYTES_PER_MIB))
+        except FileNotFoundError:  # The mover of the process before this one is still at work.
+            continue
         if header is not None:
             return header.spool
     return None

@@ -8,20 +8,24 @@ is known is left out of the sums too. Hours keep their sums when their rows are 
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from gramwise.core.errors import ConfigError, SourceUnavailable
 from gramwise.core.units import S_PER_HOUR
 
 from .book import PRUNED, Book
+from .inserts import Inserts
 from .rows import Cells
 from .schema import digest, hour_of_row, hour_row, node_of_row, node_row, tables
-from .spool import START, Position
-from .tally import Key, added, hour_of, node_added, node_rolled, rolled
+from .segments import START, Position
+from .tally import Key, NodeSums, Sums, added, grouped, hour_of, node_added, node_rolled, summed
 
 _TRIES = 5
 _BUSY_S = 30
@@ -62,10 +66,6 @@ def _of_many(insert: str, rows: int) -> str:
     return f"{head} VALUES {', '.join([one + close] * rows)}{tail}"
 
 
-class _Doubled(Exception):
-    """Some ids of a batch are in the table already; the transaction is undone."""
-
-
 class Database:
     """Where the outcomes end up.
 
@@ -96,6 +96,14 @@ class Database:
         insert = self._insertion(self._tables.outcomes).on_conflict_do_nothing()
         self._insert_one = str(insert.compile(dialect=self._engine.dialect))
         self._insert_many = _of_many(self._insert_one, _ROWS_A_STATEMENT)
+        self._inserts = Inserts(self._tables.outcomes.name)
+        kept = (self._tables.hours, self._tables.node_hours, self._tables.spools, self._tables.state)
+        self._upserts = {table.name: self._upserting(table) for table in kept}
+
+    @property
+    def url(self) -> str:
+        """With its password: only for another process of ours, by a pipe; `shown` is for everybody."""
+        return str(self._url.render_as_string(hide_password=False))
 
     @property
     def local(self) -> bool:
@@ -104,17 +112,27 @@ class Database:
 
     def _insertion(self, table: Any) -> Any:
         """An insertion that can say what to do about a key that is there."""
-        from sqlalchemy.dialects import postgresql, sqlite
+        if self._lite:
+            from sqlalchemy.dialects.sqlite import insert
 
-        dialect: Any = sqlite if self._lite else postgresql
-        return dialect.insert(table)
+            return insert(table)
+        from sqlalchemy.dialects.postgresql import insert as insert_there
 
-    def _upsert(self, link: Link, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+        return insert_there(table)
+
+    def _upserting(self, table: Any) -> tuple[str, Callable[[Mapping[str, Any]], Any]]:
+        """Statement that replaces what a table holds of a key, and what it takes of a row."""
         keys = [column.name for column in table.primary_key]
         statement = self._insertion(table)
         others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
-        if rows:
-            link.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), list(rows))
+        done = statement.on_conflict_do_update(index_elements=keys, set_=others)
+        compiled = done.compile(dialect=self._engine.dialect)
+        return str(compiled), itemgetter(*compiled.positiontup)
+
+    def _upsert(self, link: Link, table: Any, rows: Iterable[Mapping[str, Any]]) -> None:
+        statement, cells = self._upserts[table.name]
+        if some := list(map(cells, rows)):
+            link.exec_driver_sql(statement, some)
 
     @contextlib.contextmanager
     def _link(self) -> Iterator[Link]:
@@ -122,7 +140,7 @@ class Database:
         try:
             with self._engine.begin() as link:
                 yield link
-        except self._sa.exc.SQLAlchemyError as fault:
+        except (self._sa.exc.SQLAlchemyError, sqlite3.Error) as fault:
             said = str(getattr(fault, "orig", None) or fault).strip().splitlines()
             raise SourceUnavailable(
                 f"the ledger's database {self.shown} failed: {said[0] if said else 'it says nothing'}"
@@ -148,8 +166,12 @@ class Database:
             found = link.execute(self._sa.select(table).where(table.c.spool == spool)).mappings().first()
         return START if found is None else Position(found["segment"], found["offset_bytes"])
 
-    def put(self, batch: Batch) -> int:
-        """Take a batch, all of it or nothing of it, and with it the position in the spool.
+    def put(self, batches: Iterable[Batch]) -> int:
+        """Take some batches, all of them or none, and with them the position in the spool.
+
+        Args:
+            batches: one after the other; each is taken before the next one is asked for, so that little is held and
+                what is worked on is still in the processor's cache.
 
         Returns:
             How many outcomes were new.
@@ -157,60 +179,81 @@ class Database:
         Raises:
             SourceUnavailable: the database failed; it holds what it held before.
         """
-        rows = batch.rows
+        new, hours, nodes = 0, defaultdict[Key, list[Sums]](list), defaultdict[Key, list[NodeSums]](list)
+        with self._link() as link:
+            for batch in batches:
+                # First, since a transaction of SQLite that begins by writing waits for others instead of failing.
+                self._reached(link, batch)
+                groups = self._added(link, batch.run, batch.rows)
+                for key, members in groups.items():
+                    hours[key].append(summed(members))
+                    new += len(members)
+                for key, sums in node_rolled(batch.run, batch.nodes).items():
+                    nodes[key].append(sums)
+            self._roll(link, hours)
+            self._roll_nodes(link, nodes)
+        return new
+
+    def _added(self, link: Link, run: str, rows: Sequence[Cells]) -> Mapping[Key, Sequence[Cells]]:
+        """Put into the table what it does not hold yet: that, by hour and dimensions."""
         for _ in range(_TRIES):
-            try:
-                with self._link() as link:
-                    # First, since a transaction of SQLite that begins by writing waits for others instead of failing.
-                    self._reached(link, batch)
-                    self._add(link, rows, batch.run)
-                    self._roll(link, batch.run, rows)
-                    self._roll_nodes(link, batch.run, batch.nodes)
-                return len(rows)
-            except _Doubled:
-                rows = self._unknown(rows)
+            groups = grouped(run, rows)
+            link.exec_driver_sql("SAVEPOINT part")
+            new = self._add(link, run, groups.values())
+            if new == len(rows):
+                link.exec_driver_sql("RELEASE SAVEPOINT part")
+                return groups
+            link.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
+            rows = self._unknown(link, rows)
         raise SourceUnavailable(f"the ledger's database {self.shown} takes and refuses the same rows.")
 
-    def _add(self, link: Link, rows: Sequence[Cells], run: str) -> None:
-        many, own = _ROWS_A_STATEMENT, (run,)
-        whole, added_rows = len(rows) // many * many, 0
+    def _add(self, link: Link, run: str, groups: Iterable[Sequence[Cells]]) -> int:
+        """How many of the rows were new."""
+        if self._lite:
+            return self._inserts.add(link.connection.driver_connection, run, groups)
+        rows = list(chain.from_iterable(groups))
+        many, own, new = _ROWS_A_STATEMENT, (run,), 0
+        whole = len(rows) // many * many
         for at in range(0, whole, many):
             cells = chain.from_iterable((row, own) for row in rows[at : at + many])
-            added_rows += link.exec_driver_sql(self._insert_many, tuple(chain.from_iterable(cells))).rowcount
+            new += link.exec_driver_sql(self._insert_many, tuple(chain.from_iterable(cells))).rowcount
         if rows[whole:]:
-            added_rows += link.exec_driver_sql(self._insert_one, [row + own for row in rows[whole:]]).rowcount
-        if added_rows != len(rows):
-            raise _Doubled
+            new += link.exec_driver_sql(self._insert_one, [row + own for row in rows[whole:]]).rowcount
+        return new
 
-    def _unknown(self, rows: Sequence[Cells]) -> Sequence[Cells]:
+    def _unknown(self, link: Link, rows: Sequence[Cells]) -> Sequence[Cells]:
         """The rows whose ids the table does not hold, each once: the first."""
         column = self._tables.outcomes.c.request_id
         once = {row[0]: row for row in reversed(rows)}
         ids, known = list(once), set[str]()
-        with self._link() as link:
-            for at in range(0, len(ids), _ROWS_AT_A_TIME):
-                some = column.in_(ids[at : at + _ROWS_AT_A_TIME])
-                known |= set(link.execute(self._sa.select(column).where(some)).scalars())
+        for at in range(0, len(ids), _ROWS_AT_A_TIME):
+            some = column.in_(ids[at : at + _ROWS_AT_A_TIME])
+            known |= set(link.execute(self._sa.select(column).where(some)).scalars())
         return [row for key, row in reversed(once.items()) if key not in known]
 
-    def _roll(self, link: Link, run: str, rows: Sequence[Cells]) -> None:
-        fresh = rolled(run, rows)
-        before = dict(map(hour_of_row, self._held(link, self._tables.hours, fresh)))
-        merged = {key: added(s for s in (before.get(key), sums) if s) for key, sums in fresh.items()}
-        self._upsert(link, self._tables.hours, [hour_row(key, sums) for key, sums in merged.items()])
+    def _roll(self, link: Link, fresh: Mapping[Key, list[Sums]]) -> None:
+        table = self._tables.hours
+        for key, sums in map(hour_of_row, self._held(link, table, fresh)):
+            if key in fresh:
+                fresh[key].append(sums)
+        self._upsert(link, table, [hour_row(key, added(parts)) for key, parts in fresh.items()])
 
-    def _roll_nodes(self, link: Link, run: str, nodes: Sequence[Cells]) -> None:
-        fresh = node_rolled(run, nodes)
-        before = dict(map(node_of_row, self._held(link, self._tables.node_hours, fresh)))
-        merged = {key: node_added(s for s in (before.get(key), sums) if s) for key, sums in fresh.items()}
-        self._upsert(link, self._tables.node_hours, [node_row(key, sums) for key, sums in merged.items()])
+    def _roll_nodes(self, link: Link, fresh: Mapping[Key, list[NodeSums]]) -> None:
+        table = self._tables.node_hours
+        for key, sums in map(node_of_row, self._held(link, table, fresh)):
+            if key in fresh:
+                fresh[key].append(sums)
+        self._upsert(link, table, [node_row(key, node_added(parts)) for key, parts in fresh.items()])
 
-    def _held(self, link: Link, table: Any, keys: Iterable[Key]) -> Iterator[Mapping[str, Any]]:
-        """The rows of these keys that the table holds."""
-        places = [(key[0], digest(key)) for key in keys]
-        hours = table.c.hour_s.in_(sorted({hour for hour, _ in places}))
-        same = self._sa.and_(hours, table.c.key.in_([key for _, key in places]))
-        return iter(link.execute(self._sa.select(table).where(same)).mappings())
+    def _held(self, link: Link, table: Any, keys: Collection[Key]) -> Iterator[Mapping[str, Any]]:
+        """The rows of these keys that the table holds, and perhaps of others."""
+        if not keys:
+            return iter(())
+        hours, digests = {key[0] for key in keys}, [digest(key) for key in keys]
+        mark = "?" if self._lite else "%s"
+        some, these = (", ".join([mark] * len(each)) for each in (hours, digests))
+        asked = f"SELECT * FROM {table.name} WHERE hour_s IN ({some}) AND key IN ({these})"
+        return iter(link.exec_driver_sql(asked, (*hours, *digests)).mappings())
 
     def _reached(self, link: Link, batch: Batch) -> None:
         row = {"spool": batch.spool, "segment": batch.next.segment, "offset_bytes": batch.next.offset_bytes}

@@ -41,6 +41,7 @@ _ROWS_AT_A_TIME = 5_000
 RELATIVE_ACCURACY = 0.01
 _GAMMA = (1.0 + RELATIVE_ACCURACY) / (1.0 - RELATIVE_ACCURACY)
 _PER_LOG = 1.0 / math.log(_GAMMA)
+_LEAST_S = 1e-9
 
 Key: TypeAlias = tuple[Any, ...]
 """Start of the hour (Unix seconds) and the values of `DIMENSIONS`."""
@@ -86,7 +87,7 @@ class Sums:
 
 def bucket(latency_s: float) -> int:
     """The latency's place in the sketch; what is under a nanosecond counts as one."""
-    return math.ceil(math.log(max(latency_s, 1e-9)) * _PER_LOG)
+    return math.ceil(math.log(max(latency_s, _LEAST_S)) * _PER_LOG)
 
 
 def quantile(latencies: Mapping[int, int], frac: float) -> float | None:
@@ -118,12 +119,17 @@ _ARRIVAL = _AT["arrival_s"]
 _values = itemgetter(*(_AT[name] for name in DIMENSIONS[1:]))
 
 
+def grouped(run: str, rows: Sequence[Cells]) -> dict[Key, list[Cells]]:
+    """The rows of one run by hour and `DIMENSIONS`."""
+    groups: defaultdict[Any, list[Cells]] = defaultdict(list)
+    for values, row in zip(map(_values, rows), rows, strict=True):
+        groups[row[_ARRIVAL] // S_PER_HOUR, values].append(row)
+    return {(int(hour * S_PER_HOUR), run, *rest): members for (hour, rest), members in groups.items()}
+
+
 def rolled(run: str, rows: Sequence[Cells]) -> dict[Key, Sums]:
     """The sums of rows of one run, by hour and `DIMENSIONS`."""
-    groups: defaultdict[Key, list[Cells]] = defaultdict(list)
-    for row in rows:
-        groups[row[_ARRIVAL] // S_PER_HOUR, _values(row)].append(row)
-    return {(int(hour * S_PER_HOUR), run, *rest): summed(members) for (hour, rest), members in groups.items()}
+    return {key: summed(members) for key, members in grouped(run, rows).items()}
 
 
 def rolled_all(rows: Iterable[Cells]) -> Iterator[tuple[Key, Sums]]:
@@ -170,7 +176,9 @@ def summed(rows: Sequence[Cells]) -> Sums:
     done = zip(column["status"], column["latency_s"], strict=True)
     latencies = [s for status, s in done if status == "completed" and s is not None]
     amounts["latency_s"] = math.fsum(latencies)
-    sums.latencies.update(map(bucket, latencies))
+    sums.latencies.update(
+        [math.ceil(math.log(s if s > _LEAST_S else _LEAST_S) * _PER_LOG) for s in latencies]
+    )
     return sums
 
 
