@@ -91,6 +91,13 @@ def test_other_classes_are_refused() -> None:
         quick(int)
 
 
+def test_a_class_made_from_it_stays_what_it_is() -> None:
+    class Kind(Cost):
+        __slots__ = ()
+
+    assert type(Kind(latency_s=1.0, energy_j=2.0, carbon_g=3.0)) is Kind
+
+
 def test_a_maker_takes_the_same_fields_at_once() -> None:
     make = maker(Cost, ("energy_j", "carbon_g"))
     assert make((2.0, 3.0), 1.0) == Cost(latency_s=1.0, energy_j=2.0, carbon_g=3.0)

@@ -98,7 +98,7 @@ UNFIT = {
 }
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [500, 501])
 def test_tensors_that_cannot_fit_are_the_clients_fault_and_not_the_nodes(status: int, tmp_path: Path) -> None:
     async def test() -> None:
         nodes = {"clean": FakeNode(), "dirty": FakeNode()}

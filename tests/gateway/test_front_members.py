@@ -300,11 +300,12 @@ def test_drift_counts_the_time_for_which_a_node_is_busy_and_no_waiting() -> None
     one.end("a", 0.2, done=True)
     one.end("b", 0.4, done=True)
     assert (one.took_s, one.count) == (pytest.approx(0.4), 2)
-    one.end(
-        "c", 0.5, done=False
-    )  # the node died of it: it held its slot, and says nothing of what requests take
-    one.begin("d", 0.1, 1.0)
-    one.end("d", 1.2, done=True)
+    one.begin("d", 0.1, 0.45)
+    one.end("c", 0.5, done=False)  # given up: whether d has had its turn since, nobody can tell
+    one.end("d", 0.7, done=True)
+    assert one.count == 2
+    one.begin("e", 0.1, 1.0)
+    one.end("e", 1.2, done=True)
     assert (one.took_s, one.predicted_s, one.count) == (pytest.approx(0.6), pytest.approx(0.3), 3)
     two = Drift(slots=2)
     for name, begin_s in (("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.1)):
@@ -312,10 +313,27 @@ def test_drift_counts_the_time_for_which_a_node_is_busy_and_no_waiting() -> None
     for name, end_s in (("a", 1.0), ("b", 1.5), ("c", 2.0), ("d", 2.5)):
         two.end(name, end_s, done=True)
     assert two.took_s == pytest.approx(1.0 + 1.5 + 1.0 + 1.0)
+    two.begin("e", 1.0, 3.0)
     two.forget()
     assert (two.took_s, two.count) == (0.0, 0)
     two.end("nobody", 3.0, done=True)
-    assert two.count == 0
+    two.end("e", 4.0, done=True)
+    assert two.count == 0, "e was predicted before"
+
+
+def test_drift_knows_the_way_which_keeps_nobody_busy() -> None:
+    drift = Drift(slots=1)
+    drift.way_s = 0.5
+    drift.know(["old"])
+    for name in ("a", "b"):
+        drift.begin(name, 0.7, 0.0)
+    drift.end("old", 0.6, done=True)
+    drift.end("a", 0.8, done=True)
+    drift.end("b", 1.0, done=True)
+    assert (drift.took_s, drift.predicted_s) == (pytest.approx(0.2 + 0.2), pytest.approx(0.4))
+    drift.begin("c", 0.7, 2.0)
+    drift.end("c", 2.7, done=True)
+    assert drift.took_s == pytest.approx(0.6)
 
 
 def test_a_node_that_is_spoken_to_over_grpc_answers_http_clients_and_the_other_way_round(

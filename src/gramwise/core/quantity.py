@@ -48,7 +48,7 @@ class Quantity:
     def __post_init__(self) -> None:
         ordered = -math.inf < self.low <= self.value <= self.high < math.inf
         if (
-            ordered and self.method in _SURENESS and self.source[:1] > " "
+            ordered and self.method in _SURENESS and " " < self.source[:1] < "\x7f"
         ):  # as a rule; what is wrong is told below
             return
         if not self.source.strip():

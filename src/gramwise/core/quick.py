@@ -29,7 +29,6 @@ def quick(cls: _C) -> _C:
     """
     known: dict[str, Any] = {
         "_twin": _twin(cls),
-        "_class": cls,
         "_set": object.__setattr__,
         "_missing": object(),
     }
@@ -49,7 +48,13 @@ def quick(cls: _C) -> _C:
     else:
         after = ["self.__class__ = _class"]
     signature = ", ".join([*positional, *(["*", *by_name] if by_name else [])])
-    lines = [f"def __init__({signature}):", "_set(self, '__class__', _twin)", *body, *after]
+    lines = [
+        f"def __init__({signature}):",
+        "_class = self.__class__",
+        "_set(self, '__class__', _twin)",
+        *body,
+        *after,
+    ]
     exec("\n    ".join(lines), known)
     made = known["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"

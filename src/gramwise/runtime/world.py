@@ -1,7 +1,8 @@
 """What the engine knows about its nodes, kept current by events, and handed out as immutable snapshots.
 
 The upper block of a snapshot (plans, intensities, who is alive) is built once per version and shared by every snapshot
-of that version; the lower block (queues, history) is copied for each decision.
+of that version; the lower block (queues, history) is copied for each decision. The gateway's world is the
+exception: it brings one snapshot up to date instead (`gramwise.gateway.front.busyworld`).
 """
 
 from __future__ import annotations

@@ -241,12 +241,13 @@ async def read_asked(exchange: Exchange, limit_bytes: int, heads: Heads) -> Aske
 def _known(data: bytes, size: int | None, heads: Heads) -> Asked:
     """Of a body that is here."""
     nbytes = len(data)
-    if size is not None and size <= LONGEST_BYTES:
+    if size is not None and size <= min(LONGEST_BYTES, nbytes):
         json = data[:size]
-        head, ask = heads.get((json, nbytes), lambda: _read(data, size))
+        # Of its own bytes: what is remembered must not keep the whole body.
+        head, ask = heads.get((json, nbytes), lambda: _read(json, size, nbytes))
     else:
         json = data if size is None else data[:size]
-        head, ask = _read(data, size)
+        head, ask = _read(data, size, nbytes)
     return Asked(
         ask,
         head=head,
@@ -258,8 +259,8 @@ def _known(data: bytes, size: int | None, heads: Heads) -> Asked:
     )
 
 
-def _read(data: bytes, size: int | None) -> tuple[RequestHead, Ask]:
-    head = read_request_head(data, size, len(data))
+def _read(data: bytes, size: int | None, nbytes: int) -> tuple[RequestHead, Ask]:
+    head = read_request_head(data, size, nbytes)
     return head, read_ask(head.parameters)
 
 

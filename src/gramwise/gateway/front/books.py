@@ -207,7 +207,7 @@ class Books:
             market_g = None if per_j is None or energy is None else per_j * energy.value
         else:
             energy, site, node = total_energy(parts), None, JOINED.join(part.node for part in parts)
-            grams, market_g = _sums(parts, places)
+            grams, market_g = (None, None) if energy is None else _sums(parts, places)
             zone = JOINED.join(_zone(part.node, places) for part in parts)
         cost = outcome.cost
         signal = _signal(parts, places) if site is None else site.signal

@@ -33,49 +33,72 @@ _put_at, _put_backlog, _put_busy = (
 
 
 class Drift:
-    """How long requests at one node took, beside how long they were predicted to take.
+    """How long requests kept one node busy, beside how long they were predicted to.
 
     A node takes requests in the order in which they come, so many at a time. One that came when all its slots were
     taken had its turn when enough others had ended; what it took counts from then. So the sum over requests is the time
-    for which the node was busy, whatever it does in between.
+    for which the node was busy, whatever it does in between. The way to the node and back keeps it not busy.
+
+    Counted are requests that began since `forget` only: those before were predicted by another table. Not counted is
+    who waited while another request was given up, since nobody can tell whether that had its turn.
 
     Attributes:
+        way_s: there and back.
         took_s, predicted_s: sums since `forget`.
         count: requests in them.
     """
 
-    __slots__ = ("_begun", "_ended", "_ends_s", "_slots", "count", "predicted_s", "took_s")
+    __slots__ = (
+        *("_begun", "_ended", "_ends_s", "_life", "_slots"),
+        *("count", "predicted_s", "took_s", "way_s"),
+    )
 
     def __init__(self, slots: int) -> None:
-        self._slots, self._ended = slots, 0
+        self._slots, self._ended, self._life, self.way_s = slots, 0, 0, 0.0
         self._ends_s: deque[float] = deque(maxlen=_ENDS_OF)
-        self._begun: dict[str, tuple[float, int, float]] = {}
+        self._begun: dict[str, tuple[float, int, float, int]] = {}
         self.forget()
 
     def forget(self) -> None:
         """Begin anew."""
         self.took_s = self.predicted_s = 0.0
         self.count = 0
+        self._life += 1
+
+    def know(self, requests: Iterable[str]) -> None:
+        """These are under way since before; they are waited for and not counted."""
+        self._begun.update(dict.fromkeys(requests, (0.0, 0, 0.0, 0)))
 
     def begin(self, request: str, predicted_s: float, now_s: float) -> None:
         """A request is on its way."""
         ahead = len(self._begun) - self._slots + 1
-        self._begun[request] = now_s, self._ended + ahead if ahead > 0 else 0, predicted_s
+        self._begun[request] = now_s, self._ended + ahead if ahead > 0 else 0, predicted_s, self._life
 
     def end(self, request: str, now_s: float, done: bool) -> None:
-        """It is done, or gone."""
+        """It is done, or was given up."""
         begun = self._begun.pop(request, None)
-        if begun is not None and done:
-            start_s, turn, predicted_s = begun
+        if begun is None:
+            return
+        if not done:
+            self._doubt()
+            return
+        start_s, turn, predicted_s, life = begun
+        if life == self._life:
             place = turn - 1 - (self._ended - len(self._ends_s))
             if not turn or 0 <= place < len(self._ends_s):
-                if turn and self._ends_s[place] > start_s:
-                    start_s = self._ends_s[place]
-                self.took_s += now_s - start_s
-                self.predicted_s += predicted_s
+                began_s = start_s + self.way_s
+                if turn and self._ends_s[place] > began_s:
+                    began_s = self._ends_s[place]
+                self.took_s += max(0.0, now_s - began_s)
+                self.predicted_s += max(0.0, predicted_s - self.way_s)
                 self.count += 1
         self._ends_s.append(now_s)
         self._ended += 1
+
+    def _doubt(self) -> None:
+        for name, (start_s, turn, predicted_s, _) in self._begun.items():
+            if turn > self._ended:
+                self._begun[name] = start_s, turn, predicted_s, 0
 
 
 class BusyWorld(World):
@@ -132,6 +155,8 @@ class BusyWorld(World):
         """See there."""
         super().inherit(old, nodes)
         self._full = {i for i, node in enumerate(self.nodes) if len(self._inflight[i]) >= node.slots}
+        for drift, inflight in zip(self.drift, self._inflight, strict=True):
+            drift.know(inflight)
 
     def _settle(self, i: int, now_s: float) -> None:
         """As there, but not at every event: what happened within a few milliseconds is taken together."""

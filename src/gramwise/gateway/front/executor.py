@@ -42,6 +42,8 @@ GRACE_S = 0.05
 _NOT_THERE = frozenset({401, 403, 404, 502, 504})
 """Statuses that say something of the node, not of the request."""
 
+_BUSY = frozenset({502, 503, 504})
+
 _HTTP_OF = {3: 400, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 12: 501, 16: 401}
 """HTTP status of a gRPC one, by number; others are 500."""
 
@@ -209,7 +211,8 @@ class RemoteExecutor:
         """What an answer other than 200 means: another node, or the client."""
         status, after = reply.status, reply.headers.get(b"retry-after", b"")
         sentence = _sentence(await _start(reply))
-        if status >= 500 and (why := unfit(asked, peer.metadata.get(name))):
+        broken = status >= 500 and status not in _BUSY  # a server that is busy says nothing of the tensors
+        if broken and (why := unfit(asked, peer.metadata.get(name))):
             return Refused(400, why, peer.name)
         if status == 429 or (status == 503 and (after or asked.ask.deadline_s is None)):
             self._rest(peer, float(after) if after.isdigit() else _REST_S, sentence)

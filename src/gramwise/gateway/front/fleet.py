@@ -111,7 +111,7 @@ class LiveFleet:
         self._known = Acquaintance(self.executor, settings.profile_runs)
         self._policy = load_policy(settings.deciding.removesuffix(VARIANTS_SUFFIX))
         self._patient = load_policy(settings.waiting_policy)
-        self._changing = asyncio.Lock()
+        self._changing, self._moving = asyncio.Lock(), asyncio.Lock()
         self._feeding: asyncio.Task[None] | None = None
         self._parting: set[asyncio.Task[None]] = set()
 
@@ -196,6 +196,10 @@ class LiveFleet:
         Raises:
             ConfigError: it cannot be served; what was in force stays so.
         """
+        async with self._moving:
+            await self._reload(scenario)
+
+    async def _reload(self, scenario: Scenario) -> None:
         joined = {name: each for name, each in self._joined.items() if name not in scenario.nodes}
         nodes = {**scenario.nodes, **{name: each.table for name, each in joined.items()}}
         tokens = {name: each.token for name, each in joined.items() if each.token is not None}
@@ -233,22 +237,23 @@ class LiveFleet:
             NodeLost: it does not answer.
             Rejected: it serves none of the models.
         """
-        before = self.scenario
-        changed = before.model_copy(update={"nodes": {**before.nodes, name: table}})
-        await self.apply(changed, {name: token} if token else {})
-        peer = self.peers[name]
-        if not peer.up:
-            why = peer.why
-            await self.apply(before)
-            raise (Rejected if "serves none" in why else NodeLost)(f"node {name}: {why}")
-        self._joined[name] = Joined(table, token)
-        try:
-            await self._keep()
-        except ConfigError:
-            del self._joined[name]
-            await self.apply(before)
-            raise
-        return peer
+        async with self._moving:  # joins, leaves and reloads go one after the other, each with its file
+            before = self.scenario
+            changed = before.model_copy(update={"nodes": {**before.nodes, name: table}})
+            await self.apply(changed, {name: token} if token else {})
+            peer = self.peers[name]
+            if not peer.up:
+                why = peer.why
+                await self.apply(before)
+                raise (Rejected if "serves none" in why else NodeLost)(f"node {name}: {why}")
+            self._joined[name] = Joined(table, token)
+            try:
+                await self._keep()
+            except ConfigError:
+                del self._joined[name]
+                await self.apply(before)
+                raise
+            return peer
 
     async def _keep(self) -> None:
         """Write down who joined."""
@@ -262,17 +267,17 @@ class LiveFleet:
             Rejected: it is the last.
             ConfigError: it is gone, but that could not be written down: it would be back after a restart.
         """
-        rest = {key: table for key, table in self.scenario.nodes.items() if key != name}
-        if not rest:
-            raise Rejected(f"{name} is the last node; a gateway without one can only refuse.")
-        peer = self.peers[name]
-        changed: dict[str, Any] = {"nodes": rest}
-        if self.scenario.baseline_node == name:
-            changed["baseline_node"] = next(iter(rest))
-        joined = self._joined.pop(name, None)
-        await self.apply(self.scenario.model_copy(update=changed))
-        if joined is not None:
-            await self._keep()
+        async with self._moving:
+            rest = {key: table for key, table in self.scenario.nodes.items() if key != name}
+            if not rest:
+                raise Rejected(f"{name} is the last node; a gateway without one can only refuse.")
+            peer = self.peers[name]
+            changed: dict[str, Any] = {"nodes": rest}
+            if self.scenario.baseline_node == name:
+                changed["baseline_node"] = next(iter(rest))
+            await self.apply(self.scenario.model_copy(update=changed))
+            if self._joined.pop(name, None) is not None:
+                await self._keep()
         await self._parted(peer, drain_s)
 
     def guide(self, shares: Mapping[str, Mapping[str, float]]) -> int:
@@ -392,6 +397,11 @@ class LiveFleet:
         self.now.world.renew(plans=plans)
         self.now = replace(self.now, staged=bool(plans.stages))
         self._retell()
+
+    @property
+    def changing(self) -> bool:
+        """Nodes are joining, leaving, or being timed: rows of the world in force and of the next differ."""
+        return self._changing.locked()
 
     @property
     def taken(self) -> Mapping[tuple[str, str], Taken]:

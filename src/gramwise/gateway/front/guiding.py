@@ -190,7 +190,11 @@ class Guiding:
                 surprised, settled_s = self.demand.settle(now_s - settled_s), now_s
             if surprised or now_s - planned_s >= EVERY_S or self._fleet.now.world.version != self._version:
                 planned_s = now_s
-                await self.plan()
+                try:
+                    await self.plan()
+                except Exception as fault:  # noqa: BLE001 - a planner that ended would leave requests without plans in silence
+                    _LOG.exception("a plan failed")
+                    self._warn(f"{type(fault).__name__}: {fault}")
 
     async def plan(self) -> bool:
         """Make one plan; without one, policies go by grams. Tells whether there is one."""
