@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import math
 import shutil
 import threading
 import time
@@ -21,11 +23,11 @@ pytest.importorskip("prometheus_client", reason="the node needs the serve extra"
 from node_rig import RunningNode, images, put
 
 from gramwise.core.plugins import create
+from gramwise.core.protocols import Reading
 from gramwise.core.quantity import Quantity
-from gramwise.gateway.node.metering import LONGEST_S, STILL_S, Metering, open_meter
+from gramwise.gateway.node.metering import LONGEST_S, STILL_S, Look, Metering, open_meter
 from gramwise.gateway.node.settings import Settings
 from gramwise.gateway.node.tariff import CPU_TIME, Tariff
-from gramwise.gateway.node.usage import Usage
 from gramwise.power.clocks import process_cpu_s
 
 IDLE_W, J_PER_CPU_S = 4.0, 6.0
@@ -186,6 +188,57 @@ def test_a_meter_that_fails_leaves_what_is_known_without_it(
     assert ("is modelled" if before[0] else "is unknown") in line.getMessage()
 
 
+class Broken:
+    """A meter of somebody else's that works for a while and then fails as nobody foresaw."""
+
+    name, boundary, method = "broken", "chip", "measured"
+
+    def __init__(self, then: Any) -> None:
+        self._then, self.reads = then, 0
+
+    def read(self) -> Any:
+        self.reads += 1
+        if isinstance(self._then, Exception):
+            raise self._then
+        return self._then
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        (KeyError("package-0"), "KeyError"),
+        (None, "AttributeError"),
+        (Reading(at_s=0.0, joules={"cpu": math.nan}), "nan"),
+    ],
+    ids=["raises", "answers nothing", "counts no number"],
+)
+def test_a_meter_that_fails_in_any_way_ends_the_metering_once(
+    rig: Rig, then: Any, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = (rig.tariff.j_per_cpu_s, rig.tariff.idle_w)
+    rig.minute()
+    rig.metering.meter = meter = Broken(then)  # type: ignore[assignment]
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(asyncio.wait_for(rig.metering.run(), 20.0))
+    assert meter.reads == 1
+    assert (rig.tariff.j_per_cpu_s, rig.tariff.idle_w, rig.tariff.source) == (*before, CPU_TIME)
+    assert (rig.metering.state, said in rig.metering.why) == ("stopped", True)
+    assert len(caplog.records) == 1
+
+
+def test_a_power_at_rest_that_the_windows_do_not_tell_is_unknown_and_not_the_devices(rig: Rig) -> None:
+    energy_j = busy_s = 0.0
+    for n in range(1, 31):
+        load = 0.5 + 0.02 * n
+        energy_j, busy_s = energy_j + 9.0 * load**2, busy_s + load  # its line is at 0 W before it is at rest
+        rig.metering.learn(Look(float(n), energy_j, busy_s, busy_s, 0.0))
+    assert rig.metering.state == "metered"
+    assert rig.tariff.told(1.0)["energy_boundary"] == "chip"
+    assert rig.tariff.idle_w is None, "0 W would be wrong, and the device's figure is of another boundary"
+
+
 def test_a_counter_that_stands_still_counts_no_more(rig: Rig) -> None:
     rig.minute()
     for n in range(int(STILL_S)):
@@ -219,37 +272,6 @@ def test_a_window_in_which_a_reset_or_a_second_wrap_could_hide_is_left_out(rig: 
     rig.metering.learn(rig.metering.look())
     assert rig.metering.energy_j == counted_j
     assert rig.tariff.told(1.0)["energy_joules"] == pytest.approx(J_PER_CPU_S)
-
-
-def test_sums_take_each_part_at_the_price_of_its_time() -> None:
-    def at(value: float, method: Any) -> Quantity:
-        ends = {"value": value, "low": 0.5 * value, "high": 2.0 * value}
-        return Quantity(**ends, unit="J", method=method, boundary="chip", source="chosen for the test")
-
-    spent = {"s": 5.0}
-    tariff = Tariff()
-    usage = Usage("n", tariff, lambda: spent["s"])
-
-    def told() -> Any:
-        return usage.read(queued=0, running=0, ready=True).energy
-
-    spent["s"] += 1.0
-    usage.settle()
-    assert told() is None
-    tariff.j_per_cpu_s = at(6.0, "measured")
-    assert told().value == pytest.approx(6.0), "the first price also prices what came before it"
-    assert told().method == "measured"
-    spent["s"] += 2.0
-    usage.settle()
-    tariff.j_per_cpu_s = at(2.0, "modelled")
-    spent["s"] += 1.0
-    energy = told()
-    assert (energy.value, energy.low, energy.high) == pytest.approx((20.0, 10.0, 40.0))
-    assert energy.method == "modelled"
-    tariff.j_per_cpu_s = None
-    assert told().value == pytest.approx(20.0), "nothing has been spent since"
-    spent["s"] += 0.1
-    assert told() is None, "a sum of which a part is unknown is unknown"
 
 
 def test_a_process_that_stands_for_another_node_has_no_meter(tmp_path: Path) -> None:

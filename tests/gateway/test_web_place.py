@@ -125,6 +125,27 @@ def test_a_body_without_a_place_comes_in_chunks(run: Run[Any]) -> None:
     assert served.places == []
 
 
+def test_bodies_without_a_place_are_read_in_large_pieces_and_never_mixed(run: Run[Any]) -> None:
+    bodies = [bytes([n]) * 700_000 for n in range(1, 5)]
+
+    async def go() -> Served:
+        served = Served()
+        _, port = await served.server.start("127.0.0.1", 0)
+        clients = [await asyncio.open_connection("127.0.0.1", port) for _ in bodies]
+        for (_, writer), body in zip(clients, bodies, strict=True):
+            writer.write(post(body, path=b"/chunks"))
+        for reader, writer in clients:
+            writer.write_eof()
+            assert (await reader.read(-1)).startswith(b"HTTP/1.1 200")
+            writer.close()
+        await served.server.drain(1.0)
+        return served
+
+    served = run(go())
+    assert sorted(b"".join(chunks) for chunks in served.chunks) == bodies
+    assert max(len(chunk) for chunks in served.chunks for chunk in chunks) > 65_536
+
+
 def test_a_chunked_body_has_no_place(run: Run[Any]) -> None:
     async def go() -> Served:
         served = Served()

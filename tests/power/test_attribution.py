@@ -28,7 +28,7 @@ def known(windows: list[Window], *, meter_frac: float = 0.0, other_frac: float =
 def test_alone_and_without_noise_the_line_is_found_exactly() -> None:
     found = known([window(0.1 * i) for i in range(LEAST_WINDOWS)])
     assert (found.j_per_cpu_s, found.low, found.high) == pytest.approx((OURS,) * 3)
-    assert (found.idle_w, found.idle_low_w, found.idle_high_w) == pytest.approx((IDLE_W,) * 3)
+    assert found.idle_w == pytest.approx((IDLE_W,) * 3)
     assert found.own_frac == pytest.approx(1.0)
     assert found.windows == LEAST_WINDOWS
 
@@ -40,9 +40,17 @@ def test_idle_and_shares_add_up_to_what_the_meter_counted() -> None:
         for _ in range(100)
     ]
     found = known(windows)
-    idle_j = found.idle_w * sum(w.wall_s for w in windows)
+    assert found.idle_w is not None
+    idle_j = found.idle_w[0] * sum(w.wall_s for w in windows)
     shared_j = found.j_per_cpu_s * sum(w.busy_s for w in windows)
     assert idle_j + shared_j == pytest.approx(sum(w.energy_j for w in windows))
+
+
+def test_a_line_that_falls_below_zero_before_rest_says_nothing_of_rest() -> None:
+    steep = [Window(1.0, 9.0 * load * load, load, load) for load in (0.5 + 0.05 * i for i in range(20))]
+    found = known(steep)
+    assert found.j_per_cpu_s > 9.0, "the slope is that of the loads seen, and still known"
+    assert found.idle_w is None, "unknown: a machine at rest does not take 0 W"
 
 
 def test_a_constant_neighbour_is_part_of_what_is_there_at_rest() -> None:
@@ -50,7 +58,7 @@ def test_a_constant_neighbour_is_part_of_what_is_there_at_rest() -> None:
     assert found.j_per_cpu_s == pytest.approx(OURS)
     assert found.own_frac == pytest.approx(1.0)
     assert (found.low, found.high) == pytest.approx((OURS, OURS)), "its joules do not move with ours"
-    assert found.idle_w == pytest.approx(IDLE_W + 0.5 * (THEIRS - OURS))
+    assert found.idle_w == pytest.approx((IDLE_W + 0.5 * (THEIRS - OURS),) * 3)
 
 
 def test_a_neighbour_that_works_as_we_do_widens_the_interval_to_both_sides() -> None:
@@ -77,7 +85,7 @@ def test_noise_widens_and_the_truth_stays_inside() -> None:
 def test_the_meters_own_interval_is_in_it() -> None:
     found = known([window(0.1 * i) for i in range(20)], meter_frac=0.1)
     assert (found.low, found.high) == pytest.approx((0.9 * OURS, 1.1 * OURS))
-    assert (found.idle_low_w, found.idle_high_w) == pytest.approx((0.9 * IDLE_W, 1.1 * IDLE_W))
+    assert found.idle_w == pytest.approx((IDLE_W, 0.9 * IDLE_W, 1.1 * IDLE_W))
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ class Marginal:
 
     Attributes:
         j_per_cpu_s, low, high: joules above idle of a CPU second of the process, with its interval.
-        idle_w, idle_low_w, idle_high_w: power of the machine at rest, as the meter sees it, with its interval.
+        idle_w: power of the machine at rest, as the meter sees it, and the ends of its interval; None where the line
+            comes down to 0 W or below before it is at rest: then its height there is no power.
         own_frac: part of the change of load that was the process' own, 0 to 1.
         windows: that were used.
     """
@@ -65,9 +66,7 @@ class Marginal:
     j_per_cpu_s: float
     low: float
     high: float
-    idle_w: float
-    idle_low_w: float
-    idle_high_w: float
+    idle_w: tuple[float, float, float] | None
     own_frac: float
     windows: int
 
@@ -105,15 +104,15 @@ def marginal(windows: Sequence[Window], *, meter_frac: float, other_frac: float)
     idle_error_w = STANDARD_ERRORS * math.sqrt(scatter * (1.0 / whole_s + load * load / spread))
     if not (slope > 0.0 and slope_error <= MOST_ERROR_FRAC * slope):
         return None
-    idle_w = max(0.0, power_w - slope * load)
+    idle_w = power_w - slope * load
+    idle_low_w = max(0.0, idle_w - idle_error_w) * (1.0 - meter_frac)
+    idle_high_w = (idle_w + idle_error_w) * (1.0 + meter_frac)
     dearer, cheaper = (own_frac + (1.0 - own_frac) * (1.0 + sign * other_frac) for sign in (1, -1))
     return Marginal(
         j_per_cpu_s=slope,
         low=(slope - slope_error) * (1.0 - meter_frac) / dearer,
         high=(slope + slope_error) * (1.0 + meter_frac) / cheaper,
-        idle_w=idle_w,
-        idle_low_w=max(0.0, idle_w - idle_error_w) * (1.0 - meter_frac),
-        idle_high_w=(idle_w + idle_error_w) * (1.0 + meter_frac),
+        idle_w=(idle_w, idle_low_w, idle_high_w) if idle_w > 0.0 else None,
         own_frac=own_frac,
         windows=len(windows),
     )

@@ -37,6 +37,7 @@ class _Joules(msgspec.Struct):
 
     value: float
     method: str
+    boundary: str = ""
 
 
 class _Usage(msgspec.Struct):
@@ -117,7 +118,9 @@ class Upkeep:
 
 
 def _more(old: _Joules | None, new: _Joules | None) -> float | None:
-    return None if old is None or new is None else max(0.0, new.value - old.value)
+    if old is None or new is None or old.boundary != new.boundary:  # unlike figures have no difference
+        return None
+    return max(0.0, new.value - old.value)
 
 
 class LiveMetrics(Metrics):

@@ -28,7 +28,6 @@ from gramwise.gateway.oip.tensors import read_tensors, write_reply
 from gramwise.gateway.web.exchange import JSON, Exchange
 
 from .inference import Answer, Inference, Question
-from .room import place
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -120,11 +119,11 @@ class HttpFace:
         """
         nbytes = exchange.body.nbytes
         size = exchange.headers.get(JSON_SIZE_HEADER, b"")
-        if nbytes is None or nbytes > min(_MOST_PLACED_BYTES, self._inference.room.left_bytes):
+        if nbytes is None or nbytes > _MOST_PLACED_BYTES:
             return None
         if not size.isdigit() or len(size) > _DIGITS or not exchange.path.endswith(b"/infer"):
             return None
-        return place(nbytes, int(size)) if self._may(exchange) else None
+        return self._inference.room.place(nbytes, int(size)) if self._may(exchange) else None
 
     def _may(self, exchange: Exchange) -> bool:
         return (
@@ -140,11 +139,12 @@ class HttpFace:
         most_bytes = self._most_body_bytes if json_size is not None else self._most_json_bytes
         with self._inference.room.held() as held:
             body = await held.read(exchange.body, most_bytes, json_size)
-            if json_size is not None and json_size <= LONGEST_BYTES:
-                key = (bytes(body[:json_size]), len(body))
-                form = self._forms.get(key, lambda: _Form.of(body, json_size))
+            if json_size is not None and 0 < json_size <= min(LONGEST_BYTES, len(body)):
+                # Of the copy: what is remembered must not keep the body that it came with.
+                head = bytes(body[:json_size])
+                form = self._forms.get((head, len(body)), lambda: _Form.of(head, json_size, len(body)))
             else:
-                form = _Form.of(body, json_size)
+                form = _Form.of(body, json_size, len(body))
             question = _question(exchange, found, form, body, json_size, arrival_s)
             reply, tensors = await self._inference.answer(question)
         if tensors:
@@ -202,9 +202,9 @@ class _Form(NamedTuple):
     wanted: list[str]
 
     @classmethod
-    def of(cls, body: bytes | memoryview, json_size: int | None) -> _Form:
-        """Raises what `read_request_head` does."""
-        head = read_request_head(body, json_size, len(body), elements=True)
+    def of(cls, data: bytes | memoryview, json_size: int | None, body_bytes: int) -> _Form:
+        """As `read_request_head`, and raises what it does."""
+        head = read_request_head(data, json_size, body_bytes, elements=True)
         tensors = {tensor.name: (tensor.datatype, tensor.shape) for tensor in head.inputs}
         return cls(head, tensors, [output.name for output in head.outputs or ()])
 

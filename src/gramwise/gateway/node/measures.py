@@ -42,6 +42,7 @@ class Measures:
         self._energy: dict[tuple[str, str], Any] = {}
         self._total_energy: dict[tuple[str, str], Any] = {}
         self._shown: set[tuple[str, ...]] = set()
+        self._window, self._boundary = 1, ""
         metrics = self._metrics
         metrics["gramwise_build_info"].of(gramwise.__version__, "").set(1)
 
@@ -69,6 +70,9 @@ class Measures:
         metrics["gramwise_queued_requests"].of(node).set(slots.queued)
         metrics["gramwise_running_requests"].of(node).set(slots.running)
         told = usage.read(queued=slots.queued, running=slots.running, ready=True)
+        if usage.windows != self._window:
+            self._window = usage.windows
+            self._begin()
         if told.overhead_s is not None:
             self._raise("gramwise_self_cpu_seconds_total", told.overhead_s)
         if told.overhead_energy is not None:
@@ -102,7 +106,13 @@ class Measures:
         return self._tariff.device if self._tariff.source == CPU_TIME else self._tariff.source
 
     def _count(self, model: Model, price: Quantity, energy_j: float) -> None:
-        """Joules of a request. Their series begin with the first price: no joules are not 0 joules."""
+        """Joules of a request. Their series begin with the first price, as no joules are not 0 joules, and anew where
+        a price includes something else: joules of a board and of a chip are not added."""
+        if price.boundary != self._boundary:
+            self._boundary = price.boundary
+            for old in self._energy:
+                self._metrics["gramwise_model_request_energy_joules"].forget(*old, self._node)
+            self._energy.clear()
         key = (model.name, model.version)
         series = self._energy.get(key)
         if series is None:
@@ -128,6 +138,15 @@ class Measures:
             items=metrics["gramwise_model_batch_items"].of(*labels),
         )
         return series
+
+    def _begin(self) -> None:
+        """The usage counts anew: joules do so too, which Prometheus takes for a restart; CPU seconds go on."""
+        for name, *labels in self._told:
+            if "joules" in name and labels:
+                self._metrics[name].forget(*labels)
+            elif "joules" in name:
+                self._metrics[name].of().reset()
+        self._told.clear()
 
     def _raise(self, name: str, to: float, *labels: str) -> None:
         """Bring a counter up to what a clock says; a clock that went back leaves it."""

@@ -118,10 +118,14 @@ class Metering:
 
     async def run(self) -> None:
         """Read every second until the meter fails, or until cancelled."""
-        loop = asyncio.get_running_loop()
+        loop, pause_s = asyncio.get_running_loop(), 0.0
         while self.state != "stopped":
-            self.learn(await loop.run_in_executor(None, self.look))
-            await asyncio.sleep(WINDOW_S)
+            await asyncio.sleep(pause_s)
+            pause_s = WINDOW_S
+            try:
+                self.learn(await loop.run_in_executor(None, self.look))
+            except Exception as fault:  # noqa: BLE001 - whatever a meter raises ends the metering, and only that
+                self._stop(f"{type(fault).__name__}: {fault}")
 
     def look(self) -> Look | MeterError:
         """Read everything. May wait for the meter, so not on the loop."""
@@ -133,6 +137,8 @@ class Metering:
             return fault
         except OSError as fault:
             return MeterError(str(fault))
+        if not math.isfinite(energy_j):
+            return MeterError(f"it says {energy_j} J")
         busy_s = host_busy_s(self._stat)
         if busy_s is None:
             return MeterError(f"{self._stat} does not tell the CPU seconds of the machine")
@@ -173,9 +179,8 @@ class Metering:
         self._tariff.j_per_cpu_s = self._quantity(
             (known.j_per_cpu_s, known.low, known.high), "J", ours, "joules above idle over CPU seconds"
         )
-        self._tariff.idle_w = self._quantity(
-            (known.idle_w, known.idle_low_w, known.idle_high_w), "W", "measured", "power at rest"
-        )
+        idle = known.idle_w
+        self._tariff.idle_w = None if idle is None else self._quantity(idle, "W", "measured", "power at rest")
         self._tariff.source = self.meter.name
         if self.state == "watching":
             self.state = "metered"
@@ -195,9 +200,11 @@ class Metering:
 
     def _stop(self, why: str) -> None:
         """Back to what is known without the meter, for good."""
-        self._settle()
         self.state, self.why = "stopped", why
-        self._tariff.j_per_cpu_s, self._tariff.idle_w, self._tariff.source = self._without
+        try:
+            self._settle()
+        finally:
+            self._tariff.j_per_cpu_s, self._tariff.idle_w, self._tariff.source = self._without
         left = "is unknown" if self._tariff.j_per_cpu_s is None else "is modelled"
         _log.warning("energy is no longer metered by %s and %s: %s", self.meter.name, left, why)
 

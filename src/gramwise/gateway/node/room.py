@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,9 @@ RETRY_S = 1.0
 ALIGNMENT_BYTES = 16
 """At least that of every datatype; the C library's allocator gives it."""
 
+_EMPTY_FRAC = 0.25
+"""Of the room, for bodies that have a place and have not all arrived: else lengths that are only declared fill it."""
+
 
 class Room:
     """Bytes of requests that the node may hold at a time, all clients together.
@@ -26,11 +30,34 @@ class Room:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes, self._taken_bytes = most_bytes, 0
+        self._empty: dict[int, tuple[int, weakref.ref[object]]] = {}
 
-    @property
-    def left_bytes(self) -> int:
-        """How many more it may hold."""
-        return self._most_bytes - self._taken_bytes
+    def place(self, nbytes: int, at: int) -> memoryview | None:
+        """Memory for a body, as `place` makes it; whoever reads the body says when it is `filled`.
+
+        Until then all of it counts as empty, however much has come: what is half full fills no sooner.
+
+        Args:
+            nbytes: of the body.
+            at: its byte that is aligned.
+
+        Returns:
+            None where there is no room, or where too much of it is empty already: take the body as it arrives.
+        """
+        empty_bytes = sum(each for each, _ in self._empty.values())
+        most_empty_bytes = self._most_bytes * _EMPTY_FRAC - empty_bytes
+        if nbytes > min(self._most_bytes - self._taken_bytes, most_empty_bytes):
+            return None
+        whole = place(nbytes, at)
+        key, empty = id(whole.obj), self._empty
+        # A body that nobody reads, or that breaks off, goes with its memory.
+        empty[key] = nbytes, weakref.ref(whole.obj, lambda _: empty.pop(key, None))
+        return whole
+
+    def filled(self, whole: bytes | memoryview) -> None:
+        """All of a body is there; one that has no place here is passed over."""
+        if isinstance(whole, memoryview):
+            self._empty.pop(id(whole.obj), None)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Held]:
@@ -80,6 +107,7 @@ class Held:
         if nbytes is not None and body.left() is not None:
             self.add(nbytes)
             async for whole in body:
+                self._room.filled(whole)
                 return whole
         chunks = []
         async for chunk in body:

@@ -5,6 +5,10 @@ Three clocks that know nothing of each other, as on a node of a bench: the threa
 group's counter where the process has one of its own, else the process's. The gateway reads this on
 ``GET /v2/gramwise/usage`` and compares. Where prices are metered they change, so joules are summed at the price of
 their time.
+
+Joules of a board, a chip and a wall are never added. Where a price comes to include more or less than the one before
+it, as with the first metered price of a machine that had a modelled one, a new window begins: every figure counts from
+there, and whoever takes differences sees the window's seconds go back, as after a restart.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,12 +35,13 @@ _THREAD_CLOCK = 6
 
 
 class Energy(msgspec.Struct, frozen=True):
-    """Joules with their interval."""
+    """Joules with their interval; ``boundary`` says what they include: chip, board, wall or site."""
 
     value: float
     low: float
     high: float
     method: str
+    boundary: str
 
 
 class Metered(msgspec.Struct, frozen=True):
@@ -69,7 +75,7 @@ class UsageReply(msgspec.Struct, frozen=True):
 
     Attributes:
         node, device: names; the device's is empty when none was declared.
-        window_s: seconds since the node was ready.
+        window_s: seconds since the node was ready, or since its joules include what they include now.
         attributed_s: thread CPU seconds inside runs.
         overhead_s: CPU seconds of all threads less those; null where the system does not tell them apart.
         metered_s: of the process, by the system's own counter.
@@ -99,11 +105,12 @@ class UsageReply(msgspec.Struct, frozen=True):
 
 
 class _Sum:
-    """Joules of an amount that grows, each part at the price of its time."""
+    """Joules of an amount that grows from 0, each part at the price of its time; all prices have one boundary."""
 
     def __init__(self) -> None:
         self._value = self._low = self._high = self._priced = 0.0
         self._method: Method | None = None
+        self._boundary = ""
 
     def settle(self, price: Quantity | None, amount: float | None) -> None:
         """What has come since costs this. Without a price it waits: the first one known prices it too."""
@@ -117,13 +124,40 @@ class _Sum:
         self._high += price.high * more
         self._priced = amount
         self._method = price.method if self._method is None else weakest(self._method, price.method)
+        self._boundary = price.boundary
 
     def told(self, price: Quantity | None, amount: float | None) -> Energy | None:
         """All of it; None while the price of some is not known."""
         self.settle(price, amount)
         if self._method is None or amount is None or amount > self._priced:
             return None
-        return Energy(self._value, self._low, self._high, self._method)
+        return Energy(self._value, self._low, self._high, self._method, self._boundary)
+
+
+class _Clocks(NamedTuple):
+    """Where all clocks stand: monotonic, of the threads together, of the process, and inside runs, seconds."""
+
+    now_s: float
+    threads_s: float | None
+    process_s: float
+    runs_s: float
+
+
+class _Spent(NamedTuple):
+    """What has passed between two looks at the clocks."""
+
+    window_s: float
+    attributed_s: float
+    overhead_s: float | None
+    metered_s: float
+
+    @classmethod
+    def between(cls, start: _Clocks, end: _Clocks) -> _Spent:
+        """From the first look to the second."""
+        runs_s, overhead_s = end.runs_s - start.runs_s, None
+        if start.threads_s is not None and end.threads_s is not None:
+            overhead_s = max(0.0, end.threads_s - start.threads_s - runs_s)
+        return cls(end.now_s - start.now_s, runs_s, overhead_s, end.process_s - start.process_s)
 
 
 class Usage:
@@ -136,62 +170,64 @@ class Usage:
 
     Attributes:
         metering: that renews the tariff; None without a meter.
+        windows: that have begun; a new one does where the boundary of a price changes.
     """
 
     def __init__(self, node: str, tariff: Tariff, attributed_s: Callable[[], float]) -> None:
         self._node, self._tariff, self._attributed_s = node, tariff, attributed_s
-        self._start_s = time.monotonic()
-        self._threads_at_start_s = _threads_cpu_s()
-        self._process_at_start_s = _process_cpu_s()
-        self._attributed_at_start_s = attributed_s()
-        self._requests, self._overhead, self._idle = _Sum(), _Sum(), _Sum()
+        self._settled = self._look()
+        self.windows = 0
+        self._begin()
         self.metering: Metering | None = None
-
-    @property
-    def window_s(self) -> float:
-        """Seconds since the node was ready."""
-        return time.monotonic() - self._start_s
-
-    @property
-    def overhead_s(self) -> float | None:
-        """CPU seconds of the node's own work; None where the system does not tell its threads apart."""
-        threads_s = _threads_cpu_s()
-        if threads_s is None or self._threads_at_start_s is None:
-            return None
-        return max(0.0, threads_s - self._threads_at_start_s - self.attributed_s)
-
-    @property
-    def attributed_s(self) -> float:
-        """Thread CPU seconds inside runs."""
-        return self._attributed_s() - self._attributed_at_start_s
 
     def settle(self) -> None:
         """What was spent until now costs the prices of now: to be called before they change."""
-        price = self._tariff.j_per_cpu_s
-        self._requests.settle(price, self.attributed_s)
-        self._overhead.settle(price, self.overhead_s)
-        self._idle.settle(self._tariff.idle_w, self.window_s)
+        self._follow()
+        self._settled = self._look()
+        spent, price = _Spent.between(self._start, self._settled), self._tariff.j_per_cpu_s
+        self._requests.settle(price, spent.attributed_s)
+        self._overhead.settle(price, spent.overhead_s)
+        self._idle.settle(self._tariff.idle_w, spent.window_s)
 
     def read(self, *, queued: int, running: int, ready: bool) -> UsageReply:
         """Everything, now."""
-        attributed_s, overhead_s, window_s = self.attributed_s, self.overhead_s, self.window_s
+        self._follow()
+        spent = _Spent.between(self._start, self._look())
         price, idle_w = self._tariff.j_per_cpu_s, self._tariff.idle_w
         return UsageReply(
             node=self._node,
             device=self._tariff.device,
-            window_s=window_s,
-            attributed_s=attributed_s,
-            overhead_s=overhead_s,
-            metered_s=_process_cpu_s() - self._process_at_start_s,
-            energy=self._requests.told(price, attributed_s),
-            overhead_energy=self._overhead.told(price, overhead_s),
-            idle_energy=self._idle.told(idle_w, window_s),
+            window_s=spent.window_s,
+            attributed_s=spent.attributed_s,
+            overhead_s=spent.overhead_s,
+            metered_s=spent.metered_s,
+            energy=self._requests.told(price, spent.attributed_s),
+            overhead_energy=self._overhead.told(price, spent.overhead_s),
+            idle_energy=self._idle.told(idle_w, spent.window_s),
             idle_w=None if idle_w is None else idle_w.value,
             queued=queued,
             running=running,
             ready=ready,
             meter=_metered(self.metering),
         )
+
+    def _look(self) -> _Clocks:
+        return _Clocks(time.monotonic(), _threads_cpu_s(), _process_cpu_s(), self._attributed_s())
+
+    def _begin(self) -> None:
+        """A new window, from the moment at which prices last changed."""
+        self.windows += 1
+        self._start = self._settled
+        self._requests, self._overhead, self._idle = _Sum(), _Sum(), _Sum()
+        self._boundaries = ["", ""]
+
+    def _follow(self) -> None:
+        """Begin anew where a price that is known now includes something else than the one before it."""
+        prices = (self._tariff.j_per_cpu_s, self._tariff.idle_w)
+        known = ["" if price is None else price.boundary for price in prices]
+        if any(old and new and old != new for old, new in zip(self._boundaries, known, strict=True)):
+            self._begin()
+        self._boundaries = [new or old for old, new in zip(self._boundaries, known, strict=True)]
 
 
 def _metered(metering: Metering | None) -> Metered | None:

@@ -12,7 +12,10 @@ import asyncio
 from .connection import Connection
 
 _SCRATCH_BYTES = 16_384
-"""Read before a place is known, and at a time where there is none."""
+"""Read before a place is known."""
+
+WIDE_BYTES = 128 << 10
+"""Read at a time of a body that has no place."""
 
 
 class IntoPlace(asyncio.BufferedProtocol):
@@ -20,11 +23,13 @@ class IntoPlace(asyncio.BufferedProtocol):
 
     Args:
         connection: whose server names places for bodies.
+        wide: of `WIDE_BYTES`, for bodies without a place. All connections of a loop may share it: between `get_buffer`
+            and `buffer_updated` transports only read.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
-        self._connection = connection
+    def __init__(self, connection: Connection, wide: memoryview) -> None:
+        self._scratch = self._narrow = memoryview(bytearray(_SCRATCH_BYTES))
+        self._wide, self._connection = wide, connection
         self._straight = False
         self.connection_made = connection.connection_made  # type: ignore[method-assign]
         self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
@@ -34,9 +39,13 @@ class IntoPlace(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
-        place = self._connection.place()
+        connection = self._connection
+        place = connection.place()
         self._straight = place is not None
-        return self._scratch if place is None else place
+        if place is not None:
+            return place
+        self._scratch = self._narrow if connection.body is None else self._wide
+        return self._scratch
 
     def buffer_updated(self, nbytes: int) -> None:
         """They are there."""

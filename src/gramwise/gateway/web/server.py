@@ -19,7 +19,7 @@ from .connection import Connection
 from .exchange import Exchange, Headers
 from .limits import Limits
 from .parsing import tools
-from .place import IntoPlace
+from .place import WIDE_BYTES, IntoPlace
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[None]]
 """Answers one exchange. What it raises is answered for it: `BadRequest` as it says, anything else as 500."""
@@ -86,8 +86,9 @@ class HttpServer:
         """
         tools()
         loop = asyncio.get_running_loop()
+        wide = memoryview(b"" if self.place is None else bytearray(WIDE_BYTES))
         self._server = await loop.create_server(
-            lambda: Connection(self, loop) if self.place is None else IntoPlace(Connection(self, loop)),
+            lambda: Connection(self, loop) if self.place is None else IntoPlace(Connection(self, loop), wide),
             host,
             port,
             ssl=self._ssl,
