@@ -19,11 +19,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gateway_proxy import cpu_ns, rss_mb, tree_cpu_ns, tree_rss_mb
+from gateway_proxy import cpu_ns, rss_mb, tree
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -242,7 +243,7 @@ def matched(answers: Sequence[Answer], rows: Sequence[dict[str, Any]]) -> list[t
 
 
 class Watch:
-    """CPU seconds and resident memory of processes and of all below them over a stretch of time; of the client alone.
+    """CPU seconds and resident memory over a stretch of time, of processes with those below them that are not named.
 
     Args:
         pids: by name.
@@ -253,10 +254,19 @@ class Watch:
         self.rss_mb: dict[str, list[float]] = {name: [] for name in self._pids}
         self._begin = self._cpu_s()
 
+    def _own(self, name: str) -> list[int]:
+        """A process and those below it that are not counted elsewhere: the nodes are below the gateway, it is below us."""
+        if name == "client":
+            return [self._pids[name]]
+        below = tree(self._pids[name])
+        others = [pid for other, pid in self._pids.items() if other != name and pid in below]
+        elsewhere = {each for pid in others for each in tree(pid)}
+        return [each for each in below if each not in elsewhere]
+
     def look(self) -> None:
         """Note the memory of now."""
-        for name, pid in self._pids.items():
-            self.rss_mb[name].append(rss_mb(pid) if name == "client" else tree_rss_mb(pid))
+        for name in self._pids:
+            self.rss_mb[name].append(sum(rss_mb(pid) for pid in self._own(name)))
 
     def cpu_frac(self, length_s: float) -> dict[str, float]:
         """Cores that each used since the start."""
@@ -264,6 +274,10 @@ class Watch:
         return {name: (now[name] - self._begin[name]) / length_s for name in self._pids}
 
     def _cpu_s(self) -> dict[str, float]:
-        # All the others are below the client.
-        clocks = {name: cpu_ns if name == "client" else tree_cpu_ns for name in self._pids}
-        return {name: clocks[name](pid) / 1e9 for name, pid in self._pids.items()}
+        return {name: sum(map(cpu_ns, self._own(name))) / 1e9 for name in self._pids}
+
+
+def stolen_s() -> float:
+    """CPU seconds that the host has kept from this machine since it started, over all its CPUs."""
+    cells = Path("/proc/stat").read_text("ascii").splitlines()[0].split()
+    return int(cells[8]) / os.sysconf("SC_CLK_TCK")

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fleet_load as load
-from fleet_load import Answer, Watch
+from fleet_load import Answer, Watch, stolen_s
 from gramwise.gateway import loop
 from gramwise.runtime.assembly import read_scenario
 from gramwise.sim.simulate import simulate
@@ -93,12 +93,12 @@ async def measure(
     times_s = load.poisson_s(LOAD * capacity_per_s, length_s, seed)
     idle_s = {n["name"]: await load.alone_s(n["http"]) for n in said["nodes"]}
     before = {n["name"]: await load.run_sums(n["http"]) for n in said["nodes"]}
-    watch, begin_s = Watch(pids), time.time()
+    watch, begin_s, stolen_before_s = Watch(pids), time.time(), stolen_s()
     looking = asyncio.create_task(look(watch, length_s))
     answers = await load.open_loop(client, times_s.tolist())
     await looking
     took_s = time.time() - begin_s
-    cpu_frac = watch.cpu_frac(took_s)
+    cpu_frac = {**watch.cpu_frac(took_s), "kept back by the host": (stolen_s() - stolen_before_s) / took_s}
     after = {n["name"]: await load.run_sums(n["http"]) for n in said["nodes"]}
     await client.close()
     means = {
@@ -253,6 +253,8 @@ def report(
             max(grown.values()) <= FLAT_RATIO),
         row("lag of the client, p50, p99, most (ms)", "", tuple(np.percentile(lag_ms, (50, 99, 100)).tolist()), None),
         row("cores that the client used", "", seen.cpu_frac["client"], None),
+        row("cores that the gateway used", "", seen.cpu_frac["gateway"], None),
+        row("cores that the host kept back", "", seen.cpu_frac["kept back by the host"], None),
     ]  # fmt: skip
     nodes = {
         name: {
@@ -285,7 +287,6 @@ def report(
         },
         failures=Counter(f"{a.status}: {a.told.get('error')}" for a in seen.answers if a.status != 200),
         retried=sum(r["attempts"] > 1 for r in ledger),
-        gateway_cpu_frac=seen.cpu_frac["gateway"],
         nodes=nodes,
     )
 

@@ -111,10 +111,12 @@ class RemoteExecutor:
         asked = whole or for_http(None, inputs, binary=True)
         start_s = self._clock.now_s()
         answer = await self.ask(peer, name, asked, start_s)
+        outputs = {"": answer} if whole else await self._outputs(peer, answer)
+        peer.heard_s = end_s = self._clock.now_s()
         return Ran(
-            outputs=cast("Any", {"": answer} if whole else await self._outputs(peer, answer)),
+            outputs=cast("Any", outputs),
             start_s=start_s,
-            end_s=self._clock.now_s(),
+            end_s=end_s,
             cpu_s=answer.number("gramwise_cpu_seconds"),
             energy=answer.energy(node) or _unsaid(peer, variant, asked.count, answer),
         )

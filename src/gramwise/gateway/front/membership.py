@@ -107,12 +107,14 @@ class Membership:
     async def _why_not_ready(self, peer: Peer) -> str:
         """Empty for a node that is ready."""
         loop = asyncio.get_running_loop()
-        begin_s = loop.time()
+        begin_s, asked_s = loop.time(), self._fleet.clock.now_s()
         try:
             status, _ = await get(peer.http, _READY, self._timeout_s)
             peer.way_s = min(peer.way_s, loop.time() - begin_s)
         except NodeLost as fault:
-            return str(fault)
+            # A node whose CPU is capped may be too busy to answer a look, and answers requests meanwhile. To put it out
+            # would send what it holds to others, which then are too busy as well.
+            return "" if peer.heard_s > asked_s else str(fault)
         except GramwiseError as fault:
             return f"its readiness cannot be read: {fault}"
         return "" if status == 200 else f"it says that it is not ready ({status})"

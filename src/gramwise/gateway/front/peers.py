@@ -52,6 +52,7 @@ class Peer:
         why: it is out; empty while it is up.
         said: what it says that it is.
         rest_until_s: it is left alone until then, on the loop's clock.
+        heard_s: when it last answered a request, by the engine's clock; a node that answers is there.
         way_s: there and back, by the shortest look at its readiness so far; infinite before the first.
         on_out: called when it goes out.
 
@@ -86,7 +87,7 @@ class Peer:
         self.price: Quantity | None = None
         self.said = ""
         self.up, self.leaving, self.why = False, False, "not reached yet"
-        self.rest_until_s, self.way_s = 0.0, math.inf
+        self.rest_until_s, self.heard_s, self.way_s = 0.0, 0.0, math.inf
         self.on_out: Callable[[Peer], None] = lambda _: None
 
     @property
