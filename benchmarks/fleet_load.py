@@ -255,7 +255,7 @@ class Watch:
         self._begin = self._cpu_s()
 
     def _own(self, name: str) -> list[int]:
-        """A process and those below it that are not counted elsewhere: the nodes are below the gateway, it is below us."""
+        """A process and those below it that are not counted elsewhere: nodes are below the gateway, it is below us."""
         if name == "client":
             return [self._pids[name]]
         below = tree(self._pids[name])
