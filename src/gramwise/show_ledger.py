@@ -36,13 +36,14 @@ def groups_view(document: dict[str, Any]) -> Iterator[RenderableType]:
     """A ``gramwise.ledger/1`` document with groups: a line for each, and their sum."""
     by = document["by"]
     yield Text(_span(document))
-    titles = ("done", "failed", "J", "g CO2e", "low", "high", "market-based g")
+    contracts = document["carbon_market_g"]["value"] is not None  # as a rule nobody has any
+    titles = ("done", "failed", "J", "g CO2e", "low", "high", *(("market g",) if contracts else ()))
     table = new_table(Column(by, no_wrap=True), *right(*titles))
     for group in document["groups"]:
         name = _moment(group[by]) if by == "hour" else printable(str(group[by])) or "-"
-        table.add_row(name, *_cells(group))
+        table.add_row(name, *_cells(group, contracts))
     table.add_section()
-    table.add_row("all", *_cells(document), style="bold")
+    table.add_row("all", *_cells(document, contracts), style="bold")
     yield table
 
 
@@ -98,11 +99,12 @@ def keys_view(document: dict[str, Any]) -> Iterator[RenderableType]:
         yield Text(f"{tenant}: {set_ or 'no limit'}")
 
 
-def _cells(totals: dict[str, Any]) -> Iterator[str]:
+def _cells(totals: dict[str, Any], contracts: bool) -> Iterator[str]:
     yield from (str(totals[name]) for name in ("completed", "failed"))
     yield _short(totals["energy_j"]["value"])
     yield from (_short(totals["carbon_g"][name]) for name in ("value", "low", "high"))
-    yield _short(totals["carbon_market_g"]["value"])
+    if contracts:
+        yield _short(totals["carbon_market_g"]["value"])
 
 
 def _value(amount: dict[str, Any]) -> str:
