@@ -117,7 +117,7 @@ def test_tensors_come_back_right_and_priced(node: RunningNode, repository: Path,
     ("request_of", "code", "says"),
     [
         (lambda: infer_request(images(1), "nothing"), NOT_FOUND, "nothing"),
-        (lambda: infer_request(images(1), "broken"), UNAVAILABLE, "onnxruntime"),
+        (lambda: infer_request(images(1), "broken"), NOT_FOUND, "onnxruntime"),
         (lambda: infer_request(images(1), "../x"), INVALID_ARGUMENT, "name"),
         (lambda: infer_request(images(1).reshape(1, 1, 64)), INVALID_ARGUMENT, "[-1, 1, 8, 8]"),
         (lambda: infer_request(images(1), deadline_ms=-1.0), INVALID_ARGUMENT, "deadline_ms"),

@@ -99,7 +99,8 @@ def test_an_output_may_be_binary_where_inputs_are_json(node: RunningNode) -> Non
 )
 def test_a_broken_model_is_named_and_the_others_serve(node: RunningNode, path: str) -> None:
     reply = node.get(path)
-    assert reply.status == 503
+    assert reply.status == (503 if path.endswith("ready") else 404)
+    assert node.post_json("/v2/models/broken/infer", {"inputs": [TENSOR]}).status == 404
     assert "broken" in reply.json["error"]
     assert "onnxruntime" in reply.json["error"]
     assert str(node._settings["repository"]) not in reply.json["error"]
@@ -226,7 +227,7 @@ def test_the_folder_is_read_again_on_sighup(tmp_path: Path, save_tiny: Any) -> N
         assert node.get("/v2/models/third/ready").status == 503
         assert node.infer("first", {"input": images(1)}).status == 200
         assert node.ask("POST", "/v2/repository/models/first/unload").status == 200
-        assert node.infer("first", {"input": images(1)}).status == 503
+        assert node.infer("first", {"input": images(1)}).status == 404
         assert node.ask("POST", "/v2/repository/models/first/load").status == 200
         assert node.infer("first", {"input": images(1)}).status == 200
 

@@ -67,7 +67,7 @@ def test_a_broken_model_is_named_and_the_others_serve(
     for name, why in (("broken", "onnxruntime"), ("hollow", "VERSION"), ("empty", "missing")):
         with pytest.raises(BadRequest) as refused:
             repository.model(name)
-        assert refused.value.status == 503
+        assert refused.value.status == 404
         assert name in refused.value.sentence
         assert why in refused.value.sentence
         assert str(tmp_path) not in refused.value.sentence

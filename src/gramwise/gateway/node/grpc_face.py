@@ -22,6 +22,7 @@ from gramwise.gateway.rpc import RpcCall
 from .http_face import SERVER
 from .inference import Answer, Inference, Question
 from .rawtail import SplitRequest, split
+from .repository import NotLoaded
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -83,9 +84,7 @@ class GrpcFace:
         request = decode(f"{call.method}Request", call.message)
         try:
             self._inference.repository.model(checked_name(request.name, "model"), request.version)
-        except BadRequest as refusal:
-            if refusal.status != 503:
-                raise
+        except NotLoaded:
             return self._write(call, ready=False)
         return self._write(call, ready=not self._inference.draining)
 

@@ -28,6 +28,7 @@ from gramwise.gateway.oip.tensors import read_tensors, write_reply
 from gramwise.gateway.web.exchange import JSON, Exchange
 
 from .inference import Answer, Inference, Question
+from .repository import NotLoaded
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -158,7 +159,10 @@ class HttpFace:
         exchange.reply(200 if ready else 503, [JSON], ready_body(ready))
 
     def _model_ready(self, exchange: Exchange, found: Route) -> None:
-        self._inference.repository.model(found.model, found.version)
+        try:
+            self._inference.repository.model(found.model, found.version)
+        except NotLoaded as fault:
+            raise BadRequest(503, fault.sentence) from fault
         ready = not self._inference.draining
         exchange.reply(200 if ready else 503, [JSON], model_ready_body(found.model, ready))
 

@@ -71,6 +71,10 @@ class Entry:
         return next((v.fault for v in self.versions.values()), self.remark)
 
 
+class NotLoaded(BadRequest):
+    """A model that is in the repository and cannot infer. Asking again does not help, so it is none of 503's faults."""
+
+
 class Repository:
     """A folder of models.
 
@@ -105,20 +109,20 @@ class Repository:
             version: empty for the newest that can infer.
 
         Raises:
-            BadRequest: 404, no such model or version; 503, it is there and could not be loaded.
+            BadRequest: 404, no such model or version; `NotLoaded`, 404 too, where it is there and could not be loaded.
         """
         entry = self._entry(name)
         if not version:
             for found in entry.versions.values():
                 if found.model is not None:
                     return found.model
-            raise BadRequest(503, f"model {name!r} is not ready: {entry.fault or 'it has no version'}")
+            raise NotLoaded(404, f"model {name!r} is not ready: {entry.fault or 'it has no version'}")
         known = entry.versions.get(int(version)) if version.isdecimal() and len(version) < 19 else None
         if known is None:
             numbers = ", ".join(str(number) for number in entry.versions) or "none"
             raise BadRequest(404, f"model {name!r} has no version {version[:40]!r}; it has {numbers}")
         if known.model is None:
-            raise BadRequest(503, f"model {name!r} version {version} is not ready: {known.fault}")
+            raise NotLoaded(404, f"model {name!r} version {version} is not ready: {known.fault}")
         return known.model
 
     def versions(self, name: str) -> list[str]:
