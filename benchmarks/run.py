@@ -37,6 +37,7 @@ NAMES = (
     "node_overhead",
     "ledger_rate",
     "fleet_saving --seconds 30 --blocks 4",
+    "fleet_kill",
     "fleet_open_loop --seconds 120",  # the row is over ten minutes
 )
 
